@@ -1,0 +1,106 @@
+"""What tasks there are: frozen definitions under their names. A name on the wire is only ever looked up here."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from django_machinery.exceptions import TaskAlreadyRegistered, TaskNotRegistered
+from django_machinery.protocol.parameters import Parameters
+
+
+@dataclass(frozen=True, slots=True)
+class TaskDefinition:
+    """A callable and how it wants to be sent and run."""
+
+    name: str
+    func: Callable[..., Any]
+    aliases: tuple[str, ...] = ()
+    """Further names that messages may carry; what was sent before a rename."""
+    server: str = "default"
+    queue: str = ""
+    """Empty: the server's default queue."""
+    retry_count: int = 0
+    retry_timeout: int = 0
+    """Seconds; the first retry waits for the next Fibonacci number above it (Go: worker.go:204)."""
+    timeout: float | None = None
+    hard_timeout: float | None = None
+    priority: int = 0
+    immutable: bool = False
+    takes_context: bool = False
+    atomic: bool = False
+    sensitive: tuple[str, ...] = ()
+    """Parameters whose values must not be shown."""
+    parameters: Parameters = field(init=False)
+    is_async: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "parameters", Parameters(self.func, skip_first=self.takes_context))
+        object.__setattr__(self, "is_async", inspect.iscoroutinefunction(self.func))
+
+    @property
+    def path(self) -> str:
+        """Where the callable is defined, as a dotted path."""
+        return f"{self.func.__module__}.{self.func.__qualname__}"
+
+
+class Registry:
+    """Definitions by name and alias; what is not found here is looked up in `parent`."""
+
+    def __init__(self, parent: Registry | None = None) -> None:
+        self._parent = parent
+        self._by_name: dict[str, TaskDefinition] = {}
+        self._lock = threading.Lock()
+        self.clashes: list[tuple[str, str, str]] = []
+        """(name, path that has it, path that wanted it too), for `manage.py check`."""
+
+    def register(self, definition: TaskDefinition) -> None:
+        """Add a definition under its name and aliases, all or none.
+
+        The same callable may be registered again, as a reload does. Raises `TaskAlreadyRegistered` for another one.
+        """
+        names = (definition.name, *definition.aliases)
+        with self._lock:
+            for name in names:
+                self._refuse_clash(name, definition)
+            self._by_name.update(dict.fromkeys(names, definition))
+
+    def find(self, name: str) -> TaskDefinition | None:
+        """The definition of that name or alias, or None."""
+        definition = self._by_name.get(name)
+        if definition is None and self._parent is not None:
+            return self._parent.find(name)
+        return definition
+
+    def get(self, name: str) -> TaskDefinition:
+        """Like `find`, but raises `TaskNotRegistered`."""
+        definition = self.find(name)
+        if definition is None:
+            raise TaskNotRegistered(f"No task named {name!r} is registered here")
+        return definition
+
+    @property
+    def names(self) -> frozenset[str]:
+        """All names and aliases, the parent's included."""
+        inherited = self._parent.names if self._parent is not None else frozenset()
+        return inherited | frozenset(self._by_name)
+
+    @property
+    def definitions(self) -> list[TaskDefinition]:
+        """Every definition once, by name."""
+        return sorted({id(d): d for d in map(self.get, self.names)}.values(), key=lambda d: d.name)
+
+    def _refuse_clash(self, name: str, definition: TaskDefinition) -> None:
+        present = self._by_name.get(name)
+        if present is not None and present.path != definition.path:
+            self.clashes.append((name, present.path, definition.path))
+            raise TaskAlreadyRegistered(
+                f"{definition.path} cannot be registered as {name!r}: {present.path} has that name"
+            )
+
+
+tasks = Registry()
+"""What @task declares; every server's own registry falls back to it."""

@@ -1,0 +1,27 @@
+"""Settings: `MACHINERY = {"alias": {"BROKER": url, ...}}`, read lazily, an alias at a time.
+
+`keys` is the table of what may be set, `reading` turns settings into a `ServerConfig`, `drivers` finds the classes
+behind a URL. Nothing is required: with no setting at all there is one server, "default", on the default database.
+"""
+
+from django_machinery.conf.drivers import DRIVERS, KINDS, driver_path, load_driver
+from django_machinery.conf.keys import KEYS, Key, ServerConfig
+from django_machinery.conf.reading import Fault, Problem, aliases, problems, server_config
+from django_machinery.conf.urls import parse_url, redact
+
+__all__ = [
+    "DRIVERS",
+    "KEYS",
+    "KINDS",
+    "Fault",
+    "Key",
+    "Problem",
+    "ServerConfig",
+    "aliases",
+    "driver_path",
+    "load_driver",
+    "parse_url",
+    "problems",
+    "redact",
+    "server_config",
+]

@@ -1,0 +1,113 @@
+"""The kinds of values that settings have: what they accept, in words and in code."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django_machinery.conf.urls import parse_url, redact
+from django_machinery.exceptions import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of value. `convert` returns the value as a `ServerConfig` holds it and raises ValueError otherwise."""
+
+    words: str
+    """Fits "must be ..."."""
+    convert: Callable[[Any], Any]
+
+    def __or__(self, other: None) -> Kind:
+        """The same kind, or None."""
+        return Kind(f"{self.words}, or None", lambda value: None if value is None else self.convert(value))
+
+
+def _url(value: Any) -> str:
+    try:
+        parse_url(_text(value))
+    except ConfigurationError as error:
+        raise ValueError from error
+    return _text(value)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError
+    return value
+
+
+def _name(value: Any) -> str:
+    if not _text(value) or value != value.strip():
+        raise ValueError
+    return _text(value)
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, Sequence) or isinstance(value, str | bytes):
+        raise ValueError
+    return tuple(map(_name, value))
+
+
+def _seconds(value: Any) -> float:
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError
+    return float(value)
+
+
+def _at_least(least: float, convert: Callable[[Any], Any], *, open_end: bool = False) -> Callable[[Any], Any]:
+    def convert_in_range(value: Any) -> Any:
+        converted = convert(value)
+        if converted < least or (open_end and converted == least):
+            raise ValueError
+        return converted
+
+    return convert_in_range
+
+
+def _whole_seconds(value: Any) -> int:
+    seconds = _seconds(value)
+    if seconds != int(seconds):
+        raise ValueError
+    return int(seconds)
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError
+    return value
+
+
+def _drivers(value: Any) -> dict[str, dict[str, str]]:
+    if not isinstance(value, Mapping):
+        raise ValueError
+    return {_name(scheme): _driver(paths) for scheme, paths in value.items()}
+
+
+def _driver(value: Any) -> dict[str, str]:
+    if not isinstance(value, Mapping) or not value.keys() <= {"broker", "backend", "lock", "extra"}:
+        raise ValueError
+    return {kind: _name(path) for kind, path in value.items()}
+
+
+def shown(value: Any) -> str:
+    """A value fit for a message: short, and without secrets."""
+    if isinstance(value, str):
+        return repr(redact(value))
+    return repr(value) if value is None or isinstance(value, bool | int | float | timedelta) else type(value).__name__
+
+
+URL = Kind("a URL: scheme://...", _url)
+TEXT = Kind("text", _text)
+NAME = Kind("a name: text without spaces at its ends", _name)
+NAMES = Kind("a list of names", _names)
+DURATION = Kind("a number of seconds above 0, or a timedelta", _at_least(0, _seconds, open_end=True))
+WAIT = Kind("a number of seconds from 0 on, or a timedelta", _at_least(0, _seconds))
+WHOLE_SECONDS = Kind("a whole number of seconds from 1 on, or a timedelta", _at_least(1, _whole_seconds))
+COUNT = Kind("a whole number from 1 on", _at_least(1, _count))
+COUNT_OR_ZERO = Kind("a whole number from 0 on", _at_least(0, _count))
+DRIVER_MAP = Kind('a dict {"scheme": {"broker": "dotted.Class", "backend": ..., "lock": ..., "extra": ...}}', _drivers)

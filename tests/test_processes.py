@@ -1,26 +1,35 @@
 """The helpers of the acceptance tests: `Process` and `wait_until`."""
 
-import os
+import fcntl
 import signal
-import subprocess
+from pathlib import Path
 
 import pytest
 
 from tests.processes import Process
 from tests.waiting import wait_until
 
+CHILD = """
+import fcntl, sys, time
+with open(sys.argv[1]) as file:
+    fcntl.flock(file, fcntl.LOCK_EX)
+    print("locked", flush=True)
+    time.sleep(600)
+"""
 PARENT = """
 import subprocess, sys
-child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-print("child", child.pid, flush=True)
-child.wait()
+subprocess.run([sys.executable, "-c", *sys.argv[1:]])
 """
 
 
-def ended(pid: int) -> bool:
-    """Whether no such process runs; one that ended and that nobody reaped has state Z."""
-    done = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return done.stdout.strip() in ("", "Z", "Z+", "Zs")
+def is_locked(path: Path) -> bool:
+    """Whether a process lives that locked the file: a process id may be a zombie's, a lock ends with its process."""
+    with path.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False
 
 
 def test_output_exit_status_and_environment_are_the_childs():
@@ -42,13 +51,15 @@ def test_wait_for_line_does_not_wait_for_a_process_that_ended():
             process.wait_for_line("ready", timeout=60)
 
 
-def test_a_signal_ends_one_process_and_close_ends_its_group():
-    with Process.python("-c", PARENT) as process:
-        child = int(process.wait_for_line(r"child (\d+)")[1])
+def test_kill_ends_one_process_and_close_ends_its_group(tmp_path: Path):
+    lock = tmp_path / "lock"
+    lock.touch()
+    with Process.python("-c", PARENT, CHILD, str(lock)) as process:
+        process.wait_for_line("locked")
         process.kill()
         assert process.returncode == -signal.SIGKILL
-        os.kill(child, 0)
-    wait_until(lambda: ended(child), message="the child of the killed process lives on")
+        assert is_locked(lock)
+    wait_until(lambda: not is_locked(lock), message="the child of the killed process lives on")
 
 
 def test_wait_until_returns_the_value_and_names_what_never_came():

@@ -6,7 +6,7 @@ behind a URL. Nothing is required: with no setting at all there is one server, "
 
 from django_machinery.conf.drivers import DRIVERS, KINDS, driver_path, load_driver
 from django_machinery.conf.keys import KEYS, Key, ServerConfig
-from django_machinery.conf.reading import Fault, Problem, aliases, problems, server_config
+from django_machinery.conf.reading import Fault, Problem, aliases, nearest, problems, server_config
 from django_machinery.conf.urls import parse_url, redact
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "aliases",
     "driver_path",
     "load_driver",
+    "nearest",
     "parse_url",
     "problems",
     "redact",

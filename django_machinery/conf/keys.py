@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from django_machinery.conf.kinds import (
     COUNT,
@@ -20,9 +20,7 @@ from django_machinery.conf.kinds import (
     Kind,
 )
 from django_machinery.conf.urls import redact
-
-if TYPE_CHECKING:
-    from django_machinery.protocol.codec import Limits
+from django_machinery.protocol.codec import DEFAULT_LIMITS, Limits
 
 T = TypeVar("T")
 
@@ -74,9 +72,11 @@ class ServerConfig:
     max_crashes: int = _key(
         3, COUNT, "A message that ended its process this often becomes a dead letter and its task fails."
     )
-    max_message_bytes: int = _key(4 * 1024 * 1024, COUNT, "The largest message that is decoded, in bytes.")
-    max_message_depth: int = _key(200, COUNT, "The deepest nesting of a message that is decoded.")
-    max_message_elements: int = _key(100_000, COUNT, "The most JSON values in a message that is decoded.")
+    max_message_bytes: int = _key(DEFAULT_LIMITS.max_bytes, COUNT, "The largest message that is decoded, in bytes.")
+    max_message_depth: int = _key(DEFAULT_LIMITS.max_depth, COUNT, "The deepest nesting of a message that is decoded.")
+    max_message_elements: int = _key(
+        DEFAULT_LIMITS.max_elements, COUNT, "The most JSON values in a message that is decoded."
+    )
     notify_dsn: str = _key(
         "",
         TEXT,
@@ -94,8 +94,6 @@ class ServerConfig:
     @property
     def limits(self) -> Limits:
         """The bounds within which messages are decoded."""
-        from django_machinery.protocol.codec import Limits
-
         return Limits(self.max_message_bytes, self.max_message_depth, self.max_message_elements)
 
     def __repr__(self) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django_machinery.conf.urls import parse_url, redact
+from django_machinery.conf.urls import parse_url, redact_refused
 from django_machinery.exceptions import ConfigurationError
 
 
@@ -97,7 +97,7 @@ def _driver(value: Any) -> dict[str, str]:
 def shown(value: Any) -> str:
     """A value fit for a message: short, and without secrets."""
     if isinstance(value, str):
-        return repr(redact(value))
+        return repr(redact_refused(value))
     return repr(value) if value is None or isinstance(value, bool | int | float | timedelta) else type(value).__name__
 
 

@@ -78,7 +78,7 @@ def nearest(word: str, known: list[str]) -> str:
     return f"There are: {', '.join(sorted(known))}." if known else ""
 
 
-def _configured() -> Mapping[str, Any]:
+def _configured() -> Any:
     return getattr(settings, "MACHINERY", None) or {"default": {}}
 
 

@@ -9,7 +9,9 @@ from django_machinery.exceptions import ConfigurationError
 HIDDEN = "***"
 
 _URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)(?:://(?P<rest>\S*))?", re.IGNORECASE)
-_CREDENTIALS = re.compile(r"(?P<start>^[^:/?#]*://)(?P<credentials>.*)@", re.DOTALL)
+_CREDENTIALS = r"(?P<start>[a-z][a-z0-9+.-]*://)(?P<credentials>{})@"
+_AT_THE_START = re.compile(r"\A" + _CREDENTIALS.format(r"(?s:.)*"), re.IGNORECASE)
+_ANYWHERE = re.compile(_CREDENTIALS.format(r"\S*"), re.IGNORECASE)
 _SECRET = re.compile(
     r"(?P<name>\w*(?:pass|pwd|secret|token|key|credential|auth|sig)\w*\s*=\s*)(?:'(?:\\.|[^'\\])*'|[^&;\s]+)",
     re.IGNORECASE,
@@ -23,17 +25,24 @@ def parse_url(url: str) -> tuple[str, str]:
     """
     match = _URL.fullmatch(url)
     if match is None:
-        raise ConfigurationError(f"{redact(url)!r} is not a URL: scheme://...")
+        raise ConfigurationError(f"{redact_refused(url)!r} is not a URL: scheme://...")
     return match["scheme"].lower(), match["rest"] or ""
 
 
-def redact(url: str) -> str:
-    """A URL, or a libpq "key=value" string, fit to be shown: passwords and secret parameters are hidden.
+def redact(text: str) -> str:
+    """A URL, a libpq "key=value" string or a message that holds one, fit to be shown: its secrets are hidden.
 
     A user without a password is hidden too: Go's Redis URLs carry the password there. Credentials are taken to reach to
     the last "@", so that a password that should have been percent-encoded does not show either.
     """
-    return _SECRET.sub(rf"\g<name>{HIDDEN}", _CREDENTIALS.sub(_hide_credentials, url))
+    text = _AT_THE_START.sub(_hide_credentials, text)
+    return _SECRET.sub(rf"\g<name>{HIDDEN}", _ANYWHERE.sub(_hide_credentials, text))
+
+
+def redact_refused(text: str) -> str:
+    """`redact`, for what was meant as a URL and is none: whatever an "@" ends counts as credentials."""
+    _, separator, host = text.rpartition("@")
+    return HIDDEN + redact(separator + host) if separator and "://" not in text else redact(text)
 
 
 def _hide_credentials(match: re.Match[str]) -> str:

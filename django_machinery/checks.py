@@ -1,0 +1,154 @@
+"""What `manage.py check` says about the task queue (tag "machinery"). docs/reference/checks.md explains every id.
+
+Drivers add what only they know: `check()` of broker, result backend and lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from django.apps import apps
+from django.core import checks
+from django.core.checks import CheckMessage, Error, Warning
+from django.core.management import find_commands
+from django.db import connections
+
+from django_machinery import conf, registry
+from django_machinery.conf import Fault, ServerConfig
+from django_machinery.exceptions import ConfigurationError
+from django_machinery.handler import servers
+from django_machinery.registry import TaskDefinition
+
+TAG = "machinery"
+
+_SETTINGS_IDS = {
+    Fault.SHAPE: "machinery.E001",
+    Fault.NO_DEFAULT: "machinery.E002",
+    Fault.UNKNOWN_KEY: "machinery.E003",
+    Fault.WRONG_VALUE: "machinery.E004",
+    Fault.BAD_URL: "machinery.E005",
+}
+
+
+def register_checks() -> None:
+    """Make all of them part of `manage.py check`."""
+    for check in (check_settings, check_servers, check_tasks, check_commands):
+        checks.register(check, TAG)
+
+
+def check_settings(**_: Any) -> list[CheckMessage]:
+    """Keys and values of MACHINERY."""
+    return [Error(p.text, hint=p.hint or None, id=_SETTINGS_IDS[p.fault]) for p in conf.problems()]
+
+
+def check_servers(**_: Any) -> list[CheckMessage]:
+    """Each server's drivers and databases and, where these are right, what the drivers themselves say."""
+    found: list[CheckMessage] = []
+    for config in _readable():
+        wrong = [*_driver_errors(config), *_database_errors(config)]
+        found += wrong or _store_messages(config)
+    return _distinct(found)
+
+
+def check_tasks(**_: Any) -> list[CheckMessage]:
+    """The tasks that `@task` declares."""
+    aliases = [config.alias for config in _readable()]
+    found: list[CheckMessage] = [_clash(*clash) for clash in registry.tasks.clashes]
+    for definition in registry.tasks.definitions:
+        found += _task_errors(definition, aliases)
+    return found
+
+
+def check_commands(**_: Any) -> list[CheckMessage]:
+    """Another app with a command `runworker`: Django runs that of the app that INSTALLED_APPS lists first."""
+    offering = [config for config in apps.get_app_configs() if _offers_runworker(config.path)]
+    others = [config.name for config in offering if config.label != "machinery"]
+    if not others:
+        return []
+    text = f"`manage.py runworker` is offered by {', '.join(others)} too; it runs that of {offering[0].name}."
+    hint = "`manage.py machinery worker` is always the worker of django_machinery."
+    return [Warning(text, hint=hint, id="machinery.W001")]
+
+
+def _readable() -> Iterator[ServerConfig]:
+    try:
+        aliases = conf.aliases()
+    except ConfigurationError:
+        return
+    for alias in aliases:
+        try:
+            yield conf.server_config(alias)
+        except ConfigurationError:
+            continue
+
+
+def _driver_errors(config: ServerConfig) -> Iterator[CheckMessage]:
+    for kind, attribute in conf.KINDS.items():
+        where = f"MACHINERY[{config.alias!r}][{attribute.upper()!r}]"
+        scheme, _ = conf.parse_url(getattr(config, attribute))
+        try:
+            conf.driver_path(scheme, kind, config)
+        except ConfigurationError as error:
+            yield Error(f"{where}: {error}", id="machinery.E006")
+            continue
+        try:
+            conf.load_driver(kind, config)
+        except ConfigurationError as error:
+            yield Error(str(error), id="machinery.E007")
+
+
+def _database_errors(config: ServerConfig) -> Iterator[CheckMessage]:
+    used = {"DATABASE": config.database}
+    for attribute in conf.KINDS.values():
+        scheme, rest = conf.parse_url(getattr(config, attribute))
+        if scheme == "orm":
+            used[attribute.upper()] = rest or "default"
+    for key, alias in used.items():
+        if alias not in connections.settings:
+            text = f"MACHINERY[{config.alias!r}][{key!r}] names the database {alias!r}, which DATABASES does not have."
+            yield Error(text, hint=conf.nearest(alias, list(connections)), id="machinery.E008")
+
+
+def _store_messages(config: ServerConfig) -> list[CheckMessage]:
+    try:
+        server = servers[config.alias]
+        return [*server.broker.check(), *server.backend.check(), *server.lock.check()]
+    except Exception as error:
+        text = f"The server {config.alias!r} cannot be built: {type(error).__name__}: {conf.redact(str(error))}"
+        return [Error(text, id="machinery.E009")]
+
+
+def _distinct(messages: Iterable[CheckMessage]) -> list[CheckMessage]:
+    """Each message once: broker, backend and lock of one database say the same about it. (They have no hash.)"""
+    found: list[CheckMessage] = []
+    for message in messages:
+        if message not in found:
+            found.append(message)
+    return found
+
+
+def _clash(name: str, present: str, refused: str) -> CheckMessage:
+    text = f"Two tasks are called {name!r}: {present} and {refused}."
+    return Error(text, hint="Give one of them another name=, or drop the alias.", id="machinery.E010")
+
+
+def _task_errors(definition: TaskDefinition, aliases: list[str]) -> Iterator[CheckMessage]:
+    about = f"The task {definition.name!r} ({definition.path})"
+    if definition.server not in aliases:
+        text = f"{about} belongs to the server {definition.server!r}, which MACHINERY does not have."
+        yield Error(text, hint=conf.nearest(definition.server, aliases), id="machinery.E011")
+    for name in definition.sensitive:
+        if name not in definition.parameters.names:
+            text = f"{about} has no parameter {name!r}, which sensitive= names."
+            yield Error(text, hint=conf.nearest(name, list(definition.parameters.names)), id="machinery.E012")
+    try:
+        _ = definition.parameters.annotations
+    except Exception as error:
+        text = f"{about} has annotations that cannot be resolved: {error}"
+        yield Error(text, hint="Import their names at run time, not under TYPE_CHECKING.", id="machinery.E013")
+
+
+def _offers_runworker(app_directory: str) -> bool:
+    return "runworker" in find_commands(str(Path(app_directory) / "management"))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from django_machinery.conf import ServerConfig
     from django_machinery.protocol.signature import Signature
-    from django_machinery.seams.backend import ResultBackend
+    from django_machinery.seams.backend import ResultBackend, StateChange
 
 
 class Lease(Enum):
@@ -145,6 +145,16 @@ class Broker:
         store can tell. Raises `MessageTooLarge` before anything is written.
         """
         raise NotImplementedError
+
+    def send(self, backend: ResultBackend, changes: Sequence[StateChange], signatures: Sequence[Signature]) -> None:
+        """Write the states that go with `signatures`, then publish these: one step where `backend` is the same store.
+
+        Raises what `publish` and `ResultBackend.set_states` raise.
+        """
+        if changes:
+            backend.set_states(changes)
+        if signatures:
+            self.publish(signatures)
 
     def consumer(self, queues: Sequence[str], names: Collection[str], token: str) -> Consumer:
         """Subscribe to `queues` (earlier ones first) as the process `token`; `names` are the tasks that it knows."""

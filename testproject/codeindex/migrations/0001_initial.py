@@ -5,9 +5,9 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     initial = True
 
-    dependencies = []
+    dependencies = ()
 
-    operations = [
+    operations = (
         migrations.CreateModel(
             name="Index",
             fields=[
@@ -80,4 +80,4 @@ class Migration(migrations.Migration):
                 "constraints": [models.UniqueConstraint(fields=("index", "path"), name="codeindex_one_row_a_file")],
             },
         ),
-    ]
+    )

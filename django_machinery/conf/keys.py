@@ -42,7 +42,10 @@ class ServerConfig:
     lock: str = _key("orm://default", URL, "Where locks are kept.", "Lock")
     default_queue: str = _key("machinery_tasks", NAME, "The queue of tasks that name none.", "DefaultQueue")
     queues: tuple[str, ...] = _key(
-        (), NAMES, "The queues that `runworker` consumes, the most urgent first. Empty: `DEFAULT_QUEUE`.", "CustomQueue"
+        (),
+        NAMES,
+        "The queues that `runworker` consumes, the most urgent first. Empty: `DEFAULT_QUEUE`.",
+        "NewCustomQueueWorker(queue)",
     )
     database: str = _key("default", NAME, "The database alias that holds the app's own tables, for every broker.")
     drivers: Mapping[str, Mapping[str, str]] = _key(
@@ -73,7 +76,11 @@ class ServerConfig:
         3, COUNT, "A message that ended its process this often becomes a dead letter and its task fails."
     )
     max_message_bytes: int = _key(DEFAULT_LIMITS.max_bytes, COUNT, "The largest message that is decoded, in bytes.")
-    max_message_depth: int = _key(DEFAULT_LIMITS.max_depth, COUNT, "The deepest nesting of a message that is decoded.")
+    max_message_depth: int = _key(
+        DEFAULT_LIMITS.max_depth,
+        COUNT,
+        "The most signatures within signatures, and lists or objects within one value, that are decoded.",
+    )
     max_message_elements: int = _key(
         DEFAULT_LIMITS.max_elements, COUNT, "The most JSON values in a message that is decoded."
     )

@@ -1,0 +1,208 @@
+"""`manage.py check`: what a user can get wrong, told with a stable id and a hint."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from django.core import checks as django_checks
+from django.core.management import call_command
+from django.test import override_settings
+
+from django_machinery import checks, registry
+from django_machinery.drivers.orm.broker import OrmBroker
+from django_machinery.registry import Registry, TaskDefinition
+
+ROOT = Path(__file__).parents[1]
+
+
+def messages(machinery, check=checks.check_servers):
+    with override_settings(MACHINERY=machinery):
+        return check()
+
+
+def ids(machinery, check=checks.check_servers):
+    return [message.id for message in messages(machinery, check)]
+
+
+def on_default(**keys):
+    return {"default": keys}
+
+
+@pytest.fixture
+def tasks(monkeypatch):
+    """A registry in place of the global one."""
+    monkeypatch.setattr(registry, "tasks", Registry())
+    return registry.tasks
+
+
+def add(x: int, y: int) -> int:
+    return x + y
+
+
+def subtract(x: int, y: int) -> int:
+    return x - y
+
+
+def unresolved(x: "Nowhere") -> None:  # type: ignore[name-defined]  # noqa: F821
+    """Its annotation names nothing."""
+
+
+class Unbuildable(OrmBroker):
+    def __init__(self, url, config):
+        raise ValueError(f"{url} is down")
+
+
+class Complaining(OrmBroker):
+    def check(self):
+        return [django_checks.Warning("Slow.", id="toy.W001"), django_checks.Warning("Slow.", id="toy.W001")]
+
+
+class Raising(OrmBroker):
+    def check(self):
+        raise OSError("cannot reach redis://user:secret@host")
+
+
+def test_the_settings_of_a_new_project_are_right(tasks):
+    for check in (checks.check_settings, checks.check_servers, checks.check_tasks, checks.check_commands):
+        assert [m for m in messages({}, check) if m.is_serious()] == []
+
+
+@pytest.mark.parametrize(
+    ("machinery", "expected"),
+    [
+        ([], []),
+        (["default"], ["machinery.E001"]),
+        ({"default": 5}, ["machinery.E001"]),
+        ({"reports": {}}, ["machinery.E002"]),
+        (on_default(BROKRE="x"), ["machinery.E003"]),
+        (on_default(LEASE=0), ["machinery.E004"]),
+        (on_default(BROKER="localhost:6379"), ["machinery.E005"]),
+        (
+            {"default": {"LEASE": 0}, "reports": {"LEASE": 0, "X": 1}},
+            ["machinery.E004", "machinery.E004", "machinery.E003"],
+        ),
+    ],
+)
+def test_wrong_settings_have_their_ids(machinery, expected):
+    assert ids(machinery, checks.check_settings) == expected
+
+
+def test_the_nearest_right_key_is_the_hint():
+    [message] = messages(on_default(RESULT_BACKND="x"), checks.check_settings)
+    assert message.hint == "Did you mean 'RESULT_BACKEND'?"
+
+
+@pytest.mark.parametrize("machinery", [["default"], {"reports": {}}, on_default(LEASE=0)])
+def test_settings_that_cannot_be_read_stop_the_other_checks_without_an_exception(machinery, tasks):
+    assert ids(machinery) == []
+    assert ids(machinery, checks.check_tasks) == []
+
+
+def test_an_unknown_scheme_is_found_and_the_nearest_is_named():
+    [message] = messages(on_default(BROKER="orn://default"))
+    assert message.id == "machinery.E006"
+    assert message.msg == (
+        "MACHINERY['default']['BROKER']: There is no broker for the scheme 'orn'. Did you mean 'orm'?"
+    )
+
+
+def test_a_missing_extra_is_found_and_named(tmp_path, monkeypatch):
+    (tmp_path / "toy_needs_library.py").write_text("import library_that_is_missing")
+    monkeypatch.syspath_prepend(tmp_path)
+    drivers = {"toy": {"broker": "toy_needs_library.Broker", "extra": "redis"}}
+    [message] = messages(on_default(BROKER="toy://", DRIVERS=drivers))
+    assert message.id == "machinery.E007"
+    assert "pip install 'django-machinery[redis]'" in message.msg
+
+
+def test_a_database_that_does_not_exist_is_found_wherever_it_is_named():
+    found = messages(on_default(BROKER="orm://defalt", DATABASE="nowhere"))
+    assert {m.id for m in found} == {"machinery.E008"}
+    assert [m.msg for m in found] == [
+        "MACHINERY['default']['DATABASE'] names the database 'nowhere', which DATABASES does not have.",
+        "MACHINERY['default']['BROKER'] names the database 'defalt', which DATABASES does not have.",
+    ]
+    assert found[1].hint == "Did you mean 'default'?"
+
+
+def own_broker(driver):
+    return on_default(BROKER="own://default", DRIVERS={"own": {"broker": f"{__name__}.{driver.__name__}"}})
+
+
+@pytest.mark.parametrize("driver", [Unbuildable, Raising])
+def test_a_server_that_cannot_be_built_is_a_message_and_no_exception(driver):
+    assert "machinery.E009" in ids(own_broker(driver))
+
+
+def test_a_failed_build_shows_no_secret():
+    [message] = [m for m in messages(own_broker(Raising)) if m.id == "machinery.E009"]
+    assert "redis://user:***@host" in message.msg
+
+
+def test_what_a_driver_says_is_passed_on_once():
+    assert ids(own_broker(Complaining)).count("toy.W001") == 1
+
+
+def test_tasks_that_clash_are_found(tasks):
+    tasks.register(TaskDefinition("add", add))
+    with pytest.raises(Exception, match="has that name"):
+        tasks.register(TaskDefinition("minus", subtract, aliases=("add",)))
+    [message] = messages({}, checks.check_tasks)
+    assert message.id == "machinery.E010"
+    assert message.msg == f"Two tasks are called 'add': {__name__}.add and {__name__}.subtract."
+
+
+def test_a_task_of_a_server_that_does_not_exist_is_found(tasks):
+    tasks.register(TaskDefinition("add", add, server="report"))
+    [message] = messages({"default": {}, "reports": {}}, checks.check_tasks)
+    assert (message.id, message.hint) == ("machinery.E011", "Did you mean 'reports'?")
+
+
+def test_a_sensitive_parameter_that_does_not_exist_is_found(tasks):
+    tasks.register(TaskDefinition("add", add, sensitive=("x", "yy")))
+    [message] = messages({}, checks.check_tasks)
+    assert message.id == "machinery.E012"
+    assert "has no parameter 'yy'" in message.msg
+
+
+def test_an_annotation_that_cannot_be_resolved_is_found(tasks):
+    tasks.register(TaskDefinition("unresolved", unresolved))
+    [message] = messages({}, checks.check_tasks)
+    assert message.id == "machinery.E013"
+    assert "name 'Nowhere' is not defined" in message.msg
+
+
+@pytest.fixture
+def other_runworker(tmp_path, monkeypatch):
+    """An importable app that has a command `runworker`."""
+    commands = tmp_path / "other_queue" / "management" / "commands"
+    commands.mkdir(parents=True)
+    (tmp_path / "other_queue" / "__init__.py").touch()
+    (commands / "runworker.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    yield "other_queue"
+    sys.modules.pop("other_queue", None)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_another_runworker_is_found_and_the_one_that_runs_is_named(other_runworker, settings, first):
+    settings.INSTALLED_APPS = (
+        [other_runworker, *settings.INSTALLED_APPS] if first else [*settings.INSTALLED_APPS, other_runworker]
+    )
+    [message] = checks.check_commands()
+    assert message.id == "machinery.W001"
+    assert message.msg.endswith(f"it runs that of {'other_queue' if first else 'django_machinery'}.")
+
+
+def test_the_checks_are_part_of_manage_py_check():
+    refused = pytest.raises(Exception, match=r"machinery\.E003")
+    with override_settings(MACHINERY=on_default(BROKRE="x")), refused:
+        call_command("check", tags=["machinery"])
+
+
+def test_every_id_is_explained():
+    page = (ROOT / "docs/reference/checks.md").read_text()
+    explained = re.findall(r"^\| `(machinery\.[EW]\d{3})` \|", page, re.MULTILINE)
+    code = "\n".join(path.read_text() for path in (ROOT / "django_machinery").rglob("*.py"))
+    assert sorted(explained) == sorted(set(re.findall(r"machinery\.[EW]\d{3}", code)))

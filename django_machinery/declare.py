@@ -1,0 +1,202 @@
+"""`@task`: from a callable to something that can be sent."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Concatenate, Generic, Literal, ParamSpec, Self, TypedDict, TypeVar, Unpack, cast, overload
+
+from asgiref.sync import sync_to_async
+
+from django_machinery.exceptions import TaskAlreadyRegistered
+from django_machinery.handler import servers
+from django_machinery.protocol.signature import Signature
+from django_machinery.registry import TaskDefinition, tasks
+from django_machinery.results import AsyncResult
+from django_machinery.worker.context import TaskContext
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class TaskOptions(TypedDict, total=False):
+    """What `@task` takes. Seconds are numbers; `retry_timeout` is whole seconds, as on the wire."""
+
+    name: str
+    """On the wire; default: the dotted path of the callable."""
+    aliases: Iterable[str]
+    server: str
+    queue: str
+    retry_count: int
+    retry_timeout: int
+    timeout: float | None
+    hard_timeout: float | None
+    priority: int
+    immutable: bool
+    atomic: bool
+    sensitive: Iterable[str]
+
+
+class SendOptions(TypedDict, total=False):
+    """What `Task.using` takes: how one send differs from the task's declaration."""
+
+    uuid: str
+    server: str
+    database: str
+    """The alias whose transaction the send waits for; default: the server's DATABASE."""
+    queue: str
+    eta: datetime | timedelta | None
+    priority: int
+    retry_count: int
+    retry_timeout: int
+    immutable: bool
+    headers: Mapping[str, str]
+    on_success: Iterable[Signature]
+    on_error: Iterable[Signature]
+    ignore_when_task_not_registered: bool
+    stop_task_deletion_on_error: bool
+    broker_message_group_id: str
+
+
+@dataclass(frozen=True)
+class Sendable(Generic[P, R]):
+    """What plain and `async def` tasks share: a definition, and how to send it."""
+
+    definition: TaskDefinition
+    options: SendOptions
+
+    @property
+    def name(self) -> str:
+        """The name on the wire."""
+        return self.definition.name
+
+    def using(self, **options: Unpack[SendOptions]) -> Self:
+        """A copy that sends with these options, which never mix with the task's own keywords."""
+        return replace(self, options=cast(SendOptions, {**self.options, **options}))
+
+    def send(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[R]:
+        """Send the task; the message leaves when the transaction around it commits, outside of one at once.
+
+        Raises `TypeError` for arguments that do not fit, `EncodeError` for a value that has no form on the wire,
+        `MessageTooLarge`, `BrokerUnavailable`, `BackendUnavailable`.
+        """
+        return self._send(self.signature(*args, **kwargs))
+
+    async def asend(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[R]:
+        """`send`, for async code."""
+        return await sync_to_async(self._send)(self.signature(*args, **kwargs))
+
+    def signature(self, *args: P.args, **kwargs: P.kwargs) -> Signature:
+        """The invocation as data, to be sent later or put into a workflow. Raises as `send` for its arguments."""
+        return self._signature(args, kwargs, partial=False)
+
+    def partial(self, *args: Any, **kwargs: Any) -> Signature:
+        """Like `signature`, with room for results to come: arguments may be missing."""
+        return self._signature(args, kwargs, partial=True)
+
+    def _send(self, signature: Signature) -> AsyncResult[R]:
+        server = servers[self.options.get("server", self.definition.server)]
+        return server.send_task(signature, database=self.options.get("database"))
+
+    def _signature(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], *, partial: bool) -> Signature:
+        definition = self.definition
+        base = Signature(
+            name=definition.name,
+            queue=definition.queue,
+            args=definition.parameters.to_args(args, kwargs, partial=partial),
+            priority=definition.priority,
+            immutable=definition.immutable,
+            retry_count=definition.retry_count,
+            retry_timeout=definition.retry_timeout,
+        )
+        changes = {key: value for key, value in self.options.items() if key not in ("server", "database")}
+        return base.replace(**changes) if changes else base  # type: ignore[arg-type]
+
+
+class Task(Sendable[P, R]):
+    """A task. Calling it just runs it, here and now."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        return cast(R, self.definition.func(*_with_context(self, args), **kwargs))
+
+
+class AsyncTask(Sendable[P, R]):
+    """An `async def` task. Calling it gives its coroutine."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
+        return cast(Coroutine[Any, Any, R], self.definition.func(*_with_context(self, args), **kwargs))
+
+
+class Decorator:
+    """`@task(...)` for a callable that takes the arguments as sent."""
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self._options = options
+
+    @overload
+    def __call__(self, func: Callable[P, Coroutine[Any, Any, R]]) -> AsyncTask[P, R]: ...
+    @overload
+    def __call__(self, func: Callable[P, R]) -> Task[P, R]: ...
+    def __call__(self, func: Callable[..., Any]) -> Any:
+        return _declare(func, self._options)
+
+
+class ContextDecorator:
+    """`@task(takes_context=True, ...)`: the first parameter is a `TaskContext`, which no sender passes."""
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self._options = options
+
+    @overload
+    def __call__(self, func: Callable[Concatenate[TaskContext, P], Coroutine[Any, Any, R]]) -> AsyncTask[P, R]: ...
+    @overload
+    def __call__(self, func: Callable[Concatenate[TaskContext, P], R]) -> Task[P, R]: ...
+    def __call__(self, func: Callable[..., Any]) -> Any:
+        return _declare(func, {**self._options, "takes_context": True})
+
+
+@overload
+def task(func: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...
+@overload
+def task(func: Callable[P, R], /) -> Task[P, R]: ...
+@overload
+def task(*, takes_context: Literal[True], **options: Unpack[TaskOptions]) -> ContextDecorator: ...
+@overload
+def task(*, takes_context: Literal[False] = False, **options: Unpack[TaskOptions]) -> Decorator: ...
+def task(func: Callable[..., Any] | None = None, /, *, takes_context: bool = False, **options: Any) -> Any:
+    """Declare a task: `@task`, or `@task(queue="math", retry_count=3, ...)` with `TaskOptions`.
+
+    `retry_count` errors are retried, the first after the Fibonacci number above `retry_timeout` seconds. After
+    `timeout` seconds `TaskTimedOut` is raised in the task; after `hard_timeout` its process ends, the task has failed
+    and its neighbours run elsewhere. `atomic`: the task's writes and its outcome commit as one, on the ORM broker and
+    backend. `sensitive`: parameters whose values are never shown. `aliases`: names it had before.
+
+    Raises `ConfigurationError` for options that contradict each other. A name that another callable has is left to
+    it and told by `manage.py check`.
+    """
+    if func is not None:
+        return _declare(func, options)
+    return ContextDecorator(options) if takes_context else Decorator(options)
+
+
+def _declare(func: Callable[..., Any], options: Mapping[str, Any]) -> Any:
+    fields = {**options, "name": options.get("name") or f"{func.__module__}.{func.__qualname__}"}
+    for key in ("aliases", "sensitive"):
+        fields[key] = tuple(fields.get(key, ()))
+    definition = TaskDefinition(func=func, **fields)
+    with suppress(TaskAlreadyRegistered):
+        tasks.register(definition)
+    kind = AsyncTask if definition.is_async else Task
+    declared = kind(definition, SendOptions())
+    functools.update_wrapper(cast(Any, declared), func)
+    return declared
+
+
+def _with_context(declared: Sendable[P, Any], args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The arguments of a direct call; a task that takes a context gets one of its own unless it was passed one."""
+    if not declared.definition.takes_context or (args and isinstance(args[0], TaskContext)):
+        return args
+    return (TaskContext.direct(Signature(name=declared.name)), *args)

@@ -1,0 +1,152 @@
+"""How messages leave: within the caller's transaction, after it, or at once; and what a crash left behind, again.
+
+A broker on the app's own database takes part in the transaction of the caller. For every other broker the message is
+an outbox row of that transaction, published and deleted after the commit; the relay publishes what a crash left. Delays
+that a broker cannot hold wait in the same rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from django.db import transaction
+
+from django_machinery.exceptions import MessageTooLarge
+from django_machinery.protocol.codec import decode_signature, encode_signature
+from django_machinery.protocol.states import PENDING
+from django_machinery.results.transactions import open_block
+from django_machinery.seams.backend import StateChange
+
+if TYPE_CHECKING:
+    from django_machinery.conf import ServerConfig
+    from django_machinery.models.message import MessageManager
+    from django_machinery.protocol.signature import Signature
+    from django_machinery.seams.backend import ResultBackend
+    from django_machinery.seams.broker import Broker
+
+RELAY_AGE = 2.0
+"""Seconds that an outbox row is left to the process that wrote it before a relay takes it up."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewGroup:
+    """A group to be stored before its members are sent."""
+
+    uuid: str
+    members: Sequence[str]
+    callback: Signature | None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What is sent as one: signatures that are complete, the states that go with them, and the group they make up."""
+
+    signatures: Sequence[Signature]
+    changes: Sequence[StateChange]
+    group: NewGroup | None = None
+
+
+class Sender:
+    """Sends batches through one server's broker."""
+
+    def __init__(self, config: ServerConfig, broker: Broker, backend: ResultBackend, outbox: MessageManager) -> None:
+        self._config = config
+        self._broker = broker
+        self._backend = backend
+        self._outbox = outbox
+
+    def send(self, batch: Batch, database: str | None) -> Any:
+        """Send within the transaction that is open on `database` (None: the app's own), or at once outside of one.
+
+        Returns the open transaction, None outside. Raises `MessageTooLarge` before anything is written.
+        """
+        alias = database or self._config.database
+        block = open_block(alias)
+        self._refuse_large(batch.signatures)
+        if block is None or self._joins(alias):
+            self.send_now(batch)
+        elif self._broker.executes_inline or alias != self._config.database:
+            transaction.on_commit(lambda: self.send_now(batch), using=alias)
+        else:
+            self._send_by_outbox(batch, alias)
+        return block
+
+    def send_now(self, batch: Batch) -> None:
+        """Send what the broker can take now, keep the rest in the outbox until it is due."""
+        with self._one_transaction() if batch.group is not None else nullcontext():
+            self._init_group(batch)
+            if self._broker.supports_delay or self._broker.executes_inline:
+                self._broker.send(self._backend, batch.changes, batch.signatures)
+            else:
+                self._send_without_delay(batch)
+
+    def relay(self, limit: int) -> int:
+        """Publish outbox rows that are due and that nobody else is about to publish; returns how many."""
+        rows = self._outbox.outbox_due(self._config.alias, limit, RELAY_AGE)
+        if rows:
+            signatures = [decode_signature(row.body.encode(), self._config.limits) for row in rows]
+            self._broker.send(self._backend, pending(signatures), signatures)
+            self._outbox.outbox_delete([(row.id, row.claims) for row in rows])
+        return len(rows)
+
+    def _joins(self, alias: str) -> bool:
+        """Does the broker write in the transaction that is open on `alias`?"""
+        return self._broker.supports_transactions and self._broker.store == ("orm", alias)
+
+    def _one_transaction(self) -> AbstractContextManager[Any]:
+        if self._joins(self._config.database) and self._backend.supports_transactions:
+            return transaction.atomic(using=self._config.database, savepoint=False)
+        return nullcontext()
+
+    def _init_group(self, batch: Batch) -> None:
+        if batch.group is not None:
+            self._backend.init_group(batch.group.uuid, batch.group.members, batch.group.callback)
+
+    def _send_without_delay(self, batch: Batch) -> None:
+        now = datetime.now(UTC)
+        held = [signature for signature in batch.signatures if _waits(signature, now)]
+        ready = [signature for signature in batch.signatures if not _waits(signature, now)]
+        if held:
+            self._outbox.outbox_put(self._config.alias, held)
+        self._broker.send(self._backend, batch.changes, ready)
+
+    def _send_by_outbox(self, batch: Batch, alias: str) -> None:
+        """A backend outside the database gets the group now: a rollback leaves one that nobody asks for and that expires."""
+        self._init_group(batch)
+        changes = batch.changes
+        if self._backend.supports_transactions:
+            self._backend.set_states(changes)
+            changes = ()
+        rows = self._outbox.outbox_put(self._config.alias, batch.signatures)
+        now = datetime.now(UTC)
+        due = [(s, row) for s, row in zip(batch.signatures, rows, strict=True) if not _waits(s, now)]
+        transaction.on_commit(lambda: self._publish_committed(due, changes), using=alias, robust=True)
+
+    def _publish_committed(
+        self, due: Sequence[tuple[Signature, tuple[int, int]]], changes: Sequence[StateChange]
+    ) -> None:
+        """The rows hold what fails here, so an error is only logged (`robust`): the relay goes on with them."""
+        self._broker.send(self._backend, changes, [signature for signature, _ in due])
+        self._outbox.outbox_delete([row for _, row in due])
+
+    def _refuse_large(self, signatures: Sequence[Signature]) -> None:
+        most = self._broker.max_body
+        if most is None:
+            return
+        for signature in signatures:
+            size = len(encode_signature(signature))
+            if size > most:
+                raise MessageTooLarge(f"Task {signature.name!r} makes a message of {size} bytes; the broker takes {most}")
+
+
+def pending(signatures: Sequence[Signature]) -> list[StateChange]:
+    """PENDING for signatures that may have been sent before: only where there is no state yet."""
+    return [StateChange(signature, PENDING, if_absent=True) for signature in signatures]
+
+
+def _waits(signature: Signature, now: datetime) -> bool:
+    return signature.eta_text is not None and signature.eta is not None and signature.eta > now

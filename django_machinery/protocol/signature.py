@@ -1,0 +1,144 @@
+"""One invocation of a task as data (tasks/signature.go:12-72): frozen, in Go's field order, with Go's null rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Self, TypedDict, Unpack
+
+import msgspec
+from msgspec import Raw
+
+from django_machinery.protocol.go_types import to_wire
+from django_machinery.protocol.names import go_name
+from django_machinery.protocol.times import format_time, parse_time
+from django_machinery.protocol.type_table import Int64, Uint8
+
+
+class Arg(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename=go_name):
+    """An argument: `value` is the JSON text that travels, `type` the name of the Go type that it stands for."""
+
+    name: str = ""
+    type: str = ""
+    value: Raw = Raw(b"null")
+
+    @classmethod
+    def of(cls, value: Any, annotation: Any = None, name: str = "") -> Self:
+        """The argument for a Python value, typed as `go_types.to_wire` does. EncodeError if it has no form."""
+        return cls(name, *to_wire(value, annotation))
+
+
+class SignatureChanges(TypedDict, total=False):
+    """What `Signature.replace` and `Signature.of` take by name."""
+
+    uuid: str
+    name: str
+    queue: str
+    eta: datetime | timedelta | None
+    eta_text: str | None
+    group_uuid: str
+    group_task_count: int
+    args: Iterable[Any] | None
+    headers: Mapping[str, Any] | None
+    priority: int
+    immutable: bool
+    retry_count: int
+    retry_timeout: int
+    on_success: Iterable[Signature | None] | None
+    on_error: Iterable[Signature | None] | None
+    chord_callback: Signature | None
+    broker_message_group_id: str
+    sqs_receipt_handle: str
+    stop_task_deletion_on_error: bool
+    ignore_when_task_not_registered: bool
+
+
+class Signature(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename=go_name):
+    """One invocation of a task. `Signature.of("add", 1, 2, queue="math")` makes one of Python values.
+
+    The constructor takes the fields by name; `args` may hold Python values, which become `Arg`s, and the lists of
+    signatures may be any iterable. None and () differ on the wire (null and []), and so do they here.
+    """
+
+    uuid: str = ""
+    name: str = ""
+    queue: str = ""
+    """RoutingKey on the wire. Empty: the default queue of the server that sends it."""
+    eta_text: str | None = None
+    """When to run, as Go writes it, to the nanosecond; `eta` has it as a datetime."""
+    group_uuid: str = ""
+    group_task_count: Int64 = 0
+    args: tuple[Arg, ...] | None = None
+    headers: dict[str, Any] | None = None
+    """Values should be strings: a Go worker cannot send a numeric AMQP header on. A number whose text Python would not
+    write again is kept as msgspec.Raw."""
+    priority: Uint8 = 0
+    immutable: bool = False
+    """Parent's results are not appended to the arguments of its success callbacks; on a chord callback, to its own."""
+    retry_count: Int64 = 0
+    retry_timeout: Int64 = 0
+    """Seconds until the last retry; the next waits for the following Fibonacci number."""
+    on_success: tuple[Signature | None, ...] | None = None
+    """Go can write null for a callback; `success_callbacks` leaves those out."""
+    on_error: tuple[Signature | None, ...] | None = None
+    chord_callback: Signature | None = None
+    broker_message_group_id: str = ""
+    sqs_receipt_handle: str = ""
+    stop_task_deletion_on_error: bool = False
+    ignore_when_task_not_registered: bool = False
+
+    def __post_init__(self) -> None:
+        if self.args is not None and not _all_typed(self.args):
+            typed = tuple(arg if type(arg) is Arg else Arg.of(arg) for arg in self.args)
+            msgspec.structs.force_setattr(self, "args", typed)
+        if self.on_success is not None and type(self.on_success) is not tuple:
+            msgspec.structs.force_setattr(self, "on_success", tuple(self.on_success))
+        if self.on_error is not None and type(self.on_error) is not tuple:
+            msgspec.structs.force_setattr(self, "on_error", tuple(self.on_error))
+
+    @classmethod
+    def of(cls, name: str, /, *values: Any, **fields: Unpack[SignatureChanges]) -> Self:
+        """A signature for the task of that name with these Python values as arguments, and other fields by name.
+
+        Raises EncodeError for a value that has no form on the wire, and for a naive eta.
+        """
+        return cls(name=name, args=tuple(map(Arg.of, values))).replace(**fields)
+
+    def replace(self, **changes: Unpack[SignatureChanges]) -> Self:
+        """A copy with other fields. `eta` is an aware datetime, a timedelta from now, or None; EncodeError if naive."""
+        fields: dict[str, Any] = {**changes}
+        if "eta" in fields:
+            fields["eta_text"] = _eta_text(fields.pop("eta"))
+        if fields.get("headers") is not None:
+            fields["headers"] = dict(fields["headers"])
+        return msgspec.structs.replace(self, **fields)
+
+    @property
+    def eta(self) -> datetime | None:
+        """When to run, to the microsecond; None: at once. It stays in the message after it is due, as in Go."""
+        return None if self.eta_text is None else parse_time(self.eta_text)
+
+    @property
+    def success_callbacks(self) -> tuple[Signature, ...]:
+        """What is sent when the task has succeeded."""
+        return tuple(callback for callback in self.on_success or () if callback is not None)
+
+    @property
+    def error_callbacks(self) -> tuple[Signature, ...]:
+        """What is sent when the task has failed."""
+        return tuple(callback for callback in self.on_error or () if callback is not None)
+
+
+def _all_typed(args: Any) -> bool:
+    if type(args) is not tuple:
+        return False
+    for arg in args:  # noqa: SIM110 - a generator costs more than the loop, on every message
+        if type(arg) is not Arg:
+            return False
+    return True
+
+
+def _eta_text(eta: datetime | timedelta | None) -> str | None:
+    if eta is None:
+        return None
+    return format_time(datetime.now(UTC) + eta if isinstance(eta, timedelta) else eta)

@@ -1,0 +1,1 @@
+"""`null://`: a result backend that throws results away, for who only wants tasks to run (Go: backends/null)."""

@@ -30,9 +30,7 @@ def send_task(
     return servers[server].send_task(signature.replace(**changes) if changes else signature, database=database)
 
 
-def send_chain(
-    *steps: Signature | Chain, server: str = "default", database: str | None = None
-) -> ChainResult:
+def send_chain(*steps: Signature | Chain, server: str = "default", database: str | None = None) -> ChainResult:
     """Send signatures that run one after the other, each with the results of the one before appended to its arguments.
 
     Takes signatures or one `Chain`.

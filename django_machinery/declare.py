@@ -137,7 +137,7 @@ class Decorator:
         self._options = options
 
     @overload
-    def __call__(self, func: Callable[P, Coroutine[Any, Any, R]]) -> AsyncTask[P, R]: ...
+    def __call__(self, func: Callable[P, Coroutine[Any, Any, R]]) -> AsyncTask[P, R]: ...  # type: ignore[overload-overlap]
     @overload
     def __call__(self, func: Callable[P, R]) -> Task[P, R]: ...
     def __call__(self, func: Callable[..., Any]) -> Any:
@@ -151,15 +151,18 @@ class ContextDecorator:
         self._options = options
 
     @overload
-    def __call__(self, func: Callable[Concatenate[TaskContext, P], Coroutine[Any, Any, R]]) -> AsyncTask[P, R]: ...
+    def __call__(  # type: ignore[overload-overlap]
+        self, func: Callable[Concatenate[TaskContext, P], Coroutine[Any, Any, R]]
+    ) -> AsyncTask[P, R]: ...
     @overload
     def __call__(self, func: Callable[Concatenate[TaskContext, P], R]) -> Task[P, R]: ...
     def __call__(self, func: Callable[..., Any]) -> Any:
         return _declare(func, {**self._options, "takes_context": True})
 
 
+# A coroutine function is also a function that returns some R: the overlap that mypy tells of is meant, here as above.
 @overload
-def task(func: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...
+def task(func: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...  # type: ignore[overload-overlap]
 @overload
 def task(func: Callable[P, R], /) -> Task[P, R]: ...
 @overload
@@ -189,10 +192,8 @@ def _declare(func: Callable[..., Any], options: Mapping[str, Any]) -> Any:
     definition = TaskDefinition(func=func, **fields)
     with suppress(TaskAlreadyRegistered):
         tasks.register(definition)
-    kind = AsyncTask if definition.is_async else Task
-    declared = kind(definition, SendOptions())
-    functools.update_wrapper(cast(Any, declared), func)
-    return declared
+    kind: Any = AsyncTask if definition.is_async else Task
+    return functools.update_wrapper(kind(definition, SendOptions()), func)
 
 
 def _with_context(declared: Sendable[P, Any], args: tuple[Any, ...]) -> tuple[Any, ...]:

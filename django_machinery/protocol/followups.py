@@ -14,8 +14,8 @@ from django_machinery.protocol.states import TaskResult
 from django_machinery.protocol.workflows import with_follow_up_uuids
 
 
-def on_success(signature: Signature, results: Sequence[TaskResult]) -> tuple[Signature, ...]:
-    """The success callbacks; the results go to the end of their arguments unless `signature` is immutable (worker.go:266)."""
+def on_success(signature: Signature, results: Sequence[TaskResult | None]) -> tuple[Signature, ...]:
+    """The success callbacks; the results end their arguments unless `signature` is immutable (worker.go:266)."""
     callbacks = with_follow_up_uuids(signature).success_callbacks
     if signature.immutable:
         return callbacks
@@ -29,8 +29,8 @@ def error_callbacks(signature: Signature, error: str) -> tuple[Signature, ...]:
     return tuple(callback.replace(args=(message, *(callback.args or ()))) for callback in callbacks)
 
 
-def chord_callback(callback: Signature, results: Sequence[Sequence[TaskResult]]) -> Signature:
-    """The callback with its members' results, in their order, appended unless it is immutable itself (worker.go:340)."""
+def chord_callback(callback: Signature, results: Sequence[Sequence[TaskResult | None]]) -> Signature:
+    """The callback with its members' results appended in order, unless it is immutable itself (worker.go:340)."""
     if callback.immutable:
         return callback
     return _with_results(callback, [result for member in results for result in member])
@@ -67,6 +67,6 @@ def later(signature: Signature, delay: timedelta, limit: int | None) -> Signatur
     return headers.with_attempt(counted, headers.attempt(signature) + 1).replace(eta=delay)
 
 
-def _with_results(signature: Signature, results: Sequence[TaskResult]) -> Signature:
-    appended = tuple(Arg(type=result.type, value=result.value) for result in results)
+def _with_results(signature: Signature, results: Sequence[TaskResult | None]) -> Signature:
+    appended = tuple(Arg(type=result.type, value=result.value) for result in results if result is not None)
     return signature.replace(args=(*(signature.args or ()), *appended))

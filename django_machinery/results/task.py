@@ -116,7 +116,9 @@ class AsyncResult(Generic[R]):
     def refuse_uncommitted(self) -> None:
         """Raise `NotCommitted` while the transaction of the send is open in this thread."""
         if self._sent_in is not None and still_open(*self._sent_in):
-            raise NotCommitted(f"Task {self.uuid} leaves when the transaction around its send commits: get it after that")
+            raise NotCommitted(
+                f"Task {self.uuid} leaves when the transaction around its send commits: get it after that"
+            )
 
     def _known(self, states: Sequence[TaskState | None]) -> TaskState:
         state = states[0]

@@ -100,9 +100,7 @@ class OrderedUnit(Unit):
     def _store(self, outcomes: Sequence[Outcome], notes: Sequence[StateChange]) -> list[Verdict]:
         changes = [outcome.change for outcome in outcomes if outcome.change is not None]
         won = iter(self._backend.set_states([*notes, *changes])[len(notes) :])
-        return [
-            Verdict.COMMITTED if outcome.change is None or next(won) else Verdict.OVERTAKEN for outcome in outcomes
-        ]
+        return [Verdict.COMMITTED if outcome.change is None or next(won) else Verdict.OVERTAKEN for outcome in outcomes]
 
     def _follow_up(self, outcome: Outcome) -> None:
         if outcome.burial is not None:

@@ -140,7 +140,9 @@ class Sender:
         for signature in signatures:
             size = len(encode_signature(signature))
             if size > most:
-                raise MessageTooLarge(f"Task {signature.name!r} makes a message of {size} bytes; the broker takes {most}")
+                raise MessageTooLarge(
+                    f"Task {signature.name!r} makes a message of {size} bytes; the broker takes {most}"
+                )
 
 
 def pending(signatures: Sequence[Signature]) -> list[StateChange]:

@@ -67,7 +67,9 @@ def test_everything_below_on_the_success_path_is_abandoned():
 
 
 def test_abandoned_steps_have_the_uuids_that_they_would_have_been_sent_under():
-    parent = Signature(uuid="u", name="first", on_success=[Signature(name="second", on_success=[Signature(name="third")])])
+    parent = Signature(
+        uuid="u", name="first", on_success=[Signature(name="second", on_success=[Signature(name="third")])]
+    )
     (second,) = followups.on_success(parent, ())
     (third,) = followups.on_success(second, ())
     assert [signature.uuid for signature in followups.abandoned(parent)] == [second.uuid, third.uuid]
@@ -80,7 +82,9 @@ def test_a_retry_waits_for_the_next_fibonacci_number_of_seconds():
         before = datetime.now(UTC)
         signature = followups.again(signature)
         waits.append(signature.retry_timeout)
-        assert timedelta(0) <= signature.eta - before - timedelta(seconds=signature.retry_timeout) < timedelta(seconds=5)
+        assert (
+            timedelta(0) <= signature.eta - before - timedelta(seconds=signature.retry_timeout) < timedelta(seconds=5)
+        )
     assert waits == [1, 2, 3]
     assert signature.uuid == "u"
     assert headers.attempt(signature) == 4

@@ -72,7 +72,7 @@ class Waiting:
 
 
 class Consumer:
-    """One worker process's subscription to some queues. Methods may be called from any thread, `fetch` and `wait` from one."""
+    """One worker process's subscription to some queues: `fetch` and `wait` from one thread, the rest from any."""
 
     def fetch(self, limit: int, *, alone: bool = False) -> list[Delivery]:
         """Claim up to `limit` messages, by priority and then age, in one round trip; an empty list when there are none.
@@ -99,7 +99,7 @@ class Consumer:
         raise NotImplementedError
 
     def park(self, deliveries: Sequence[Delivery]) -> None:
-        """Give back messages whose task this worker does not know, uncounted, so that they neither spin nor block others."""
+        """Give back messages whose task is not known here, uncounted, so that they neither spin nor block others."""
         raise NotImplementedError
 
     def renew(self, deliveries: Iterable[Delivery]) -> list[Delivery]:
@@ -165,14 +165,14 @@ class Broker:
         return OrderedUnit(consumer, backend, publish, bury)
 
     def renew(self, tokens: Collection[str]) -> set[str]:
-        """Prolong the leases of worker processes by `config.lease` seconds of the store's clock; returns those still held.
+        """Prolong the leases of processes by `config.lease` seconds of the store's clock; returns those still held.
 
         A token is enlisted by its first renewal. One that was lost (expired and swept) is never held again.
         """
         return set(tokens)
 
     def reclaim(self, token: str) -> int:
-        """A process is known to be dead: make its messages ready again as suspects, and blame a suspect that it ran alone.
+        """A process is known to be dead: its messages become ready again, as suspects; one that it ran alone is blamed.
 
         Returns how many messages it had held. The token is lost by this.
         """
@@ -182,7 +182,7 @@ class Broker:
         """A process ends in good order: give back what it holds, uncounted, and forget the token."""
 
     def sweep(self) -> int:
-        """`reclaim` every token whose lease has run out, by the store's clock; returns how many messages they had held."""
+        """`reclaim` every token whose lease has run out by the store's clock; returns how many messages they held."""
         return 0
 
     def promote(self) -> int:

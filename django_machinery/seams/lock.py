@@ -19,7 +19,7 @@ class Lock:
         self.config = config
 
     def acquire(self, key: str, until: datetime) -> bool:
-        """Take `key` until the aware time `until`; false when another holds it. Taken twice by one holder is refused too.
+        """Take `key` until the aware time `until`; false while anybody holds it, this object included.
 
         Commits by itself: a caller's transaction neither delays nor undoes it. Raises `LockUnavailable`.
         """

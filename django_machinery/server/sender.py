@@ -115,7 +115,7 @@ class Sender:
         self._broker.send(self._backend, batch.changes, ready)
 
     def _send_by_outbox(self, batch: Batch, alias: str) -> None:
-        """A backend outside the database gets the group now: a rollback leaves one that nobody asks for and that expires."""
+        """A backend outside the database gets the group now: after a rollback it expires, and nobody asks for it."""
         self._init_group(batch)
         changes = batch.changes
         if self._backend.supports_transactions:

@@ -75,7 +75,7 @@ class Server:
         return sorted(self.registry.names)
 
     def set_pre_publish_handler(self, handler: PrePublishHandler | None) -> None:
-        """Call `handler(signature)` before each send; what it returns, unless None, is sent instead (Go: SetPreTaskHandler)."""
+        """Call `handler(signature)` before each send; what it returns is sent instead unless None (Go: SetPreTaskHandler)."""
         self._pre_publish = handler
 
     def send_task(self, signature: Signature, *, database: str | None = None) -> AsyncResult[Any]:
@@ -128,7 +128,7 @@ class Server:
         return decode_signature(body, self.config.limits)
 
     def bury(self, outcome: Outcome) -> None:
-        """Keep a message that will not be run as a dead letter. A second burial of the same delivery changes nothing."""
+        """Keep a message that will not be run as a dead letter; a second burial of the same delivery is none."""
         self._dead_letters.bury(self.alias, outcome)
 
     def requeue_dead(self, ids: Iterable[int]) -> int:

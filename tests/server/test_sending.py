@@ -35,9 +35,9 @@ def test_a_signature_can_be_sent_twice_and_stays_as_it_was(server):
 
 
 def test_a_task_of_a_rolled_back_transaction_was_never_sent(server):
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
+    with transaction.atomic():
         result = server.send_task(Signature.of("add", 1, 2))
-        raise ZeroDivisionError
+        transaction.set_rollback(True)
     assert names() == []
     with pytest.raises(TaskUnknown):
         result.get(timeout=0)

@@ -1,0 +1,386 @@
+"""All tables."""
+
+from typing import Any, ClassVar
+
+from django.db import migrations, models
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+
+import django_machinery.models.fields
+
+
+def vacuum_messages_early(apps: Any, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    """Every claim walks over the rows that are dead but not yet vacuumed: do not wait for a fifth of the table."""
+    if schema_editor.connection.vendor == "postgresql":
+        schema_editor.execute("ALTER TABLE machinery_message SET (autovacuum_vacuum_scale_factor = 0.01)")
+
+
+class Migration(migrations.Migration):
+    initial = True
+
+    dependencies: ClassVar = []
+
+    operations: ClassVar = [
+        migrations.CreateModel(
+            name="Attempt",
+            fields=[
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("uuid", django_machinery.models.fields.WireCharField(max_length=255)),
+                ("name", django_machinery.models.fields.WireCharField(max_length=255)),
+                ("generation", models.IntegerField(default=0)),
+                ("number", models.IntegerField()),
+                ("worker", django_machinery.models.fields.WireCharField(default="", max_length=255)),
+                ("started_at", models.DateTimeField(null=True)),
+                ("ended_at", models.DateTimeField()),
+                ("outcome", django_machinery.models.fields.WireCharField(max_length=16)),
+                ("exception", django_machinery.models.fields.WireCharField(default="", max_length=255)),
+                ("error", django_machinery.models.fields.WireTextField(default="")),
+                ("traceback", django_machinery.models.fields.WireTextField(default="")),
+            ],
+            options={
+                "db_table": "machinery_attempt",
+                "indexes": [models.Index(fields=["ended_at", "name"], name="machinery_attempt_ended")],
+                "constraints": [
+                    models.UniqueConstraint(fields=("uuid", "generation", "number"), name="machinery_attempt_number")
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="Cancellation",
+            fields=[
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("server", django_machinery.models.fields.WireCharField(max_length=64)),
+                ("uuid", django_machinery.models.fields.WireCharField(max_length=255)),
+                ("generation", models.IntegerField(default=0)),
+                ("requested_at", models.DateTimeField()),
+                ("requested_by", django_machinery.models.fields.WireCharField(blank=True, default="", max_length=255)),
+                ("applied_at", models.DateTimeField(blank=True, null=True)),
+            ],
+            options={
+                "db_table": "machinery_cancellation",
+                "constraints": [
+                    models.UniqueConstraint(fields=("server", "uuid", "generation"), name="machinery_cancellation_of")
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="DeadLetter",
+            fields=[
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("server", django_machinery.models.fields.WireCharField(max_length=64)),
+                ("queue", django_machinery.models.fields.WireCharField(max_length=255)),
+                ("uuid", django_machinery.models.fields.WireCharField(default="", max_length=255)),
+                ("name", django_machinery.models.fields.WireCharField(default="", max_length=255)),
+                ("body", models.BinaryField()),
+                ("reason", django_machinery.models.fields.WireCharField(max_length=32)),
+                ("detail", django_machinery.models.fields.WireTextField(default="")),
+                ("claims", models.IntegerField(default=0)),
+                ("crashes", models.SmallIntegerField(default=0)),
+                ("worker", django_machinery.models.fields.WireCharField(default="", max_length=255)),
+                ("sent_at", models.DateTimeField(null=True)),
+                ("died_at", models.DateTimeField()),
+                ("requeued_at", models.DateTimeField(null=True)),
+            ],
+            options={
+                "db_table": "machinery_dead_letter",
+                "indexes": [
+                    models.Index(fields=["died_at"], name="machinery_dead_died"),
+                    models.Index(fields=["queue", "died_at"], name="machinery_dead_queue"),
+                    models.Index(fields=["uuid"], name="machinery_dead_uuid"),
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="GroupMeta",
+            fields=[
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("uuid", django_machinery.models.fields.WireCharField(max_length=255)),
+                ("total", models.IntegerField()),
+                ("remaining", models.IntegerField()),
+                ("failed", models.IntegerField(default=0)),
+                ("callback_uuid", django_machinery.models.fields.WireCharField(max_length=255, null=True)),
+                ("callback", django_machinery.models.fields.WireTextField(null=True)),
+                ("triggered_by", django_machinery.models.fields.WireCharField(max_length=255, null=True)),
+                ("created_at", models.DateTimeField()),
+                ("settled_at", models.DateTimeField(null=True)),
+            ],
+            options={
+                "db_table": "machinery_group_meta",
+                "indexes": [models.Index(fields=["created_at"], name="machinery_group_created")],
+                "constraints": [models.UniqueConstraint(fields=("uuid",), name="machinery_group_uuid")],
+            },
+        ),
+        migrations.CreateModel(
+            name="Lock",
+            fields=[
+                (
+                    "name",
+                    django_machinery.models.fields.WireCharField(max_length=255, primary_key=True, serialize=False),
+                ),
+                ("value", models.BigIntegerField()),
+                ("token", django_machinery.models.fields.WireCharField(max_length=64)),
+                ("expires_at", models.DateTimeField()),
+            ],
+            options={
+                "db_table": "machinery_lock",
+                "indexes": [models.Index(fields=["expires_at"], name="machinery_lock_expires")],
+            },
+        ),
+        migrations.CreateModel(
+            name="Message",
+            fields=[
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("uuid", django_machinery.models.fields.WireCharField(max_length=255)),
+                ("queue", django_machinery.models.fields.WireCharField(max_length=255)),
+                ("name", django_machinery.models.fields.WireCharField(max_length=255)),
+                (
+                    "status",
+                    models.SmallIntegerField(
+                        choices=[
+                            (0, "ready"),
+                            (1, "delayed"),
+                            (2, "held by a worker"),
+                            (3, "parked: a worker did not know the task"),
+                            (4, "in the outbox"),
+                            (5, "ready, but to be run alone"),
+                        ]
+                    ),
+                ),
+                ("rank", models.SmallIntegerField(db_column="rank_")),
+                ("due_at", models.DateTimeField(null=True)),
+                ("expires_at", models.DateTimeField(null=True)),
+                ("body", django_machinery.models.fields.WireTextField()),
+                ("worker_id", models.BigIntegerField(null=True)),
+                ("claims", models.IntegerField(db_default=0)),
+                ("crashes", models.SmallIntegerField(db_default=0)),
+                ("suspect", models.BooleanField(db_default=False)),
+                ("relay_to", django_machinery.models.fields.WireCharField(db_default="", max_length=64)),
+                ("created_at", models.DateTimeField()),
+            ],
+            options={
+                "db_table": "machinery_message",
+                "indexes": [
+                    models.Index(fields=["status", "queue", "rank", "id"], name="machinery_message_claim"),
+                    django_machinery.models.fields.SparseIndex(
+                        fields=["status", "due_at"],
+                        name="machinery_message_due",
+                        where=models.Q(("due_at__isnull", False)),
+                    ),
+                    django_machinery.models.fields.SparseIndex(
+                        fields=["name"], name="machinery_message_parked", where=models.Q(("status", 3))
+                    ),
+                ],
+                "constraints": [models.UniqueConstraint(fields=("uuid",), name="machinery_message_uuid")],
+            },
+        ),
+        migrations.CreateModel(
+            name="Progress",
+            fields=[
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("uuid", django_machinery.models.fields.WireCharField(max_length=255)),
+                ("done", models.BigIntegerField(default=0)),
+                ("total", models.BigIntegerField(null=True)),
+                ("note", django_machinery.models.fields.WireCharField(default="", max_length=255)),
+                ("updated_at", models.DateTimeField()),
+            ],
+            options={
+                "db_table": "machinery_progress",
+                "indexes": [models.Index(fields=["updated_at"], name="machinery_progress_updated")],
+                "constraints": [models.UniqueConstraint(fields=("uuid",), name="machinery_progress_uuid")],
+            },
+        ),
+        migrations.CreateModel(
+            name="QueueControl",
+            fields=[
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("server", django_machinery.models.fields.WireCharField(max_length=64)),
+                ("queue", django_machinery.models.fields.WireCharField(max_length=255)),
+                ("name", django_machinery.models.fields.WireCharField(blank=True, default="", max_length=255)),
+                ("paused_at", models.DateTimeField(blank=True, null=True)),
+                ("paused_by", django_machinery.models.fields.WireCharField(blank=True, default="", max_length=255)),
+                ("resume_at", models.DateTimeField(blank=True, null=True)),
+                ("rate", models.IntegerField(blank=True, null=True)),
+                ("period", models.FloatField(blank=True, null=True)),
+                ("tokens", models.FloatField(default=0)),
+                ("refilled_at", models.DateTimeField(blank=True, null=True)),
+                ("max_running", models.IntegerField(blank=True, null=True)),
+            ],
+            options={
+                "db_table": "machinery_queue_control",
+                "constraints": [
+                    models.UniqueConstraint(fields=("server", "queue", "name"), name="machinery_control_of")
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="Schedule",
+            fields=[
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("server", django_machinery.models.fields.WireCharField(max_length=64)),
+                ("name", django_machinery.models.fields.WireCharField(max_length=255)),
+                ("kind", django_machinery.models.fields.WireCharField(max_length=16)),
+                ("spec", django_machinery.models.fields.WireCharField(max_length=255)),
+                ("timezone", django_machinery.models.fields.WireCharField(max_length=64)),
+                ("signatures", django_machinery.models.fields.WireTextField()),
+                ("origin", django_machinery.models.fields.WireCharField(max_length=16)),
+                ("enabled", models.BooleanField(default=True)),
+                ("starts_at", models.DateTimeField(blank=True, null=True)),
+                ("ends_at", models.DateTimeField(blank=True, null=True)),
+                ("missed", django_machinery.models.fields.WireCharField(max_length=16)),
+                ("catch_up", models.IntegerField(blank=True, null=True)),
+                ("dst_gap", django_machinery.models.fields.WireCharField(max_length=16)),
+                ("dst_overlap", django_machinery.models.fields.WireCharField(max_length=16)),
+                ("run_overlap", django_machinery.models.fields.WireCharField(max_length=16)),
+                ("next_at", models.DateTimeField(blank=True, null=True)),
+                ("planned_for", django_machinery.models.fields.WireCharField(blank=True, default="", max_length=320)),
+                ("last_at", models.DateTimeField(blank=True, null=True)),
+                ("last_uuid", django_machinery.models.fields.WireCharField(blank=True, default="", max_length=255)),
+            ],
+            options={
+                "db_table": "machinery_schedule",
+                "indexes": [models.Index(fields=["enabled", "next_at"], name="machinery_schedule_next")],
+                "constraints": [models.UniqueConstraint(fields=("server", "name"), name="machinery_schedule_name")],
+            },
+        ),
+        migrations.CreateModel(
+            name="Stat",
+            fields=[
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("minute", models.DateTimeField()),
+                ("server", django_machinery.models.fields.WireCharField(max_length=64)),
+                ("queue", django_machinery.models.fields.WireCharField(max_length=255)),
+                ("name", django_machinery.models.fields.WireCharField(max_length=255)),
+                ("outcome", django_machinery.models.fields.WireCharField(max_length=16)),
+                ("worker_id", models.BigIntegerField(default=0)),
+                ("count", models.BigIntegerField(default=0)),
+                ("wait_ms", models.BigIntegerField(default=0)),
+                ("run_ms", models.BigIntegerField(default=0)),
+                ("wait_hist", django_machinery.models.fields.WireTextField(default="")),
+                ("run_hist", django_machinery.models.fields.WireTextField(default="")),
+            ],
+            options={
+                "db_table": "machinery_stat",
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("minute", "server", "queue", "name", "outcome", "worker_id"), name="machinery_stat_of"
+                    )
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="TaskState",
+            fields=[
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("uuid", django_machinery.models.fields.WireCharField(max_length=255)),
+                ("server", django_machinery.models.fields.WireCharField(max_length=64)),
+                ("name", django_machinery.models.fields.WireCharField(max_length=255)),
+                ("queue", django_machinery.models.fields.WireCharField(max_length=255)),
+                ("state", django_machinery.models.fields.WireCharField(max_length=16)),
+                ("reason", django_machinery.models.fields.WireCharField(db_default="", max_length=16)),
+                ("generation", models.IntegerField(db_default=0)),
+                ("attempt", models.IntegerField(db_default=1)),
+                ("priority", models.SmallIntegerField(db_default=0)),
+                ("signature", django_machinery.models.fields.WireTextField()),
+                ("results", django_machinery.models.fields.WireTextField(null=True)),
+                ("error", django_machinery.models.fields.WireTextField(db_default="")),
+                ("traceback", django_machinery.models.fields.WireTextField(db_default="")),
+                ("progress_done", models.BigIntegerField(null=True)),
+                ("progress_total", models.BigIntegerField(null=True)),
+                ("progress_note", django_machinery.models.fields.WireCharField(db_default="", max_length=255)),
+                ("worker", django_machinery.models.fields.WireCharField(db_default="", max_length=255)),
+                ("eta", models.DateTimeField(null=True)),
+                ("created_at", models.DateTimeField()),
+                ("received_at", models.DateTimeField(null=True)),
+                ("started_at", models.DateTimeField(null=True)),
+                ("finished_at", models.DateTimeField(null=True)),
+                ("group_uuid", django_machinery.models.fields.WireCharField(max_length=255, null=True)),
+                ("group_index", models.IntegerField(null=True)),
+                ("parent_uuid", django_machinery.models.fields.WireCharField(max_length=255, null=True)),
+                ("schedule_id", models.BigIntegerField(null=True)),
+                ("trace_id", django_machinery.models.fields.WireCharField(db_default="", max_length=64)),
+            ],
+            options={
+                "db_table": "machinery_task_state",
+                "indexes": [
+                    models.Index(fields=["state", "created_at"], name="machinery_task_state_created"),
+                    models.Index(fields=["name", "created_at"], name="machinery_task_name_created"),
+                    django_machinery.models.fields.SparseIndex(
+                        fields=["group_uuid", "group_index"],
+                        name="machinery_task_group",
+                        where=models.Q(("group_uuid__isnull", False)),
+                    ),
+                    django_machinery.models.fields.SparseIndex(
+                        fields=["parent_uuid"],
+                        name="machinery_task_parent",
+                        where=models.Q(("parent_uuid__isnull", False)),
+                    ),
+                ],
+                "constraints": [models.UniqueConstraint(fields=("uuid",), name="machinery_task_uuid")],
+            },
+        ),
+        migrations.CreateModel(
+            name="Tick",
+            fields=[
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("schedule_key", django_machinery.models.fields.WireCharField(max_length=255)),
+                ("tick_at", models.DateTimeField()),
+                ("uuid", django_machinery.models.fields.WireCharField(default="", max_length=255)),
+                ("status", django_machinery.models.fields.WireCharField(max_length=16)),
+                ("worker", django_machinery.models.fields.WireCharField(default="", max_length=255)),
+                ("sent_at", models.DateTimeField(null=True)),
+            ],
+            options={
+                "db_table": "machinery_tick",
+                "indexes": [models.Index(fields=["status", "tick_at"], name="machinery_tick_status")],
+                "constraints": [
+                    models.UniqueConstraint(fields=("schedule_key", "tick_at"), name="machinery_tick_once")
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="UniqueKey",
+            fields=[
+                (
+                    "key",
+                    django_machinery.models.fields.WireCharField(
+                        db_column="key_", max_length=255, primary_key=True, serialize=False
+                    ),
+                ),
+                ("uuid", django_machinery.models.fields.WireCharField(max_length=255)),
+                ("until", models.DateTimeField()),
+            ],
+            options={
+                "db_table": "machinery_unique_key",
+                "indexes": [models.Index(fields=["until"], name="machinery_unique_until")],
+            },
+        ),
+        migrations.CreateModel(
+            name="WorkerProcess",
+            fields=[
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("token", django_machinery.models.fields.WireCharField(max_length=64)),
+                ("server", django_machinery.models.fields.WireCharField(default="", max_length=64)),
+                ("host", django_machinery.models.fields.WireCharField(default="", max_length=255)),
+                ("pid", models.IntegerField(default=0)),
+                ("supervisor", django_machinery.models.fields.WireCharField(default="", max_length=64)),
+                ("tag", django_machinery.models.fields.WireCharField(default="", max_length=255)),
+                ("queues", django_machinery.models.fields.WireTextField(default="")),
+                ("names", django_machinery.models.fields.WireTextField(default="")),
+                ("concurrency", models.IntegerField(default=0)),
+                ("busy", models.IntegerField(default=0)),
+                ("done", models.BigIntegerField(default=0)),
+                ("failed", models.BigIntegerField(default=0)),
+                ("rss", models.BigIntegerField(default=0)),
+                ("version", django_machinery.models.fields.WireCharField(default="", max_length=32)),
+                ("started_at", models.DateTimeField()),
+                ("beat_at", models.DateTimeField()),
+                ("lease_until", models.DateTimeField(null=True)),
+                ("stopping", models.BooleanField(default=False)),
+            ],
+            options={
+                "db_table": "machinery_worker",
+                "indexes": [models.Index(fields=["lease_until"], name="machinery_worker_lease")],
+                "constraints": [models.UniqueConstraint(fields=("token",), name="machinery_worker_token")],
+            },
+        ),
+        migrations.RunPython(vacuum_messages_early, migrations.RunPython.noop),
+    ]

@@ -1,0 +1,68 @@
+"""Fields for text that is kept as it came, and indexes for rows that are rare."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.backends.ddl_references import Statement
+
+if TYPE_CHECKING:
+    CharField = models.CharField[Any, Any]
+    TextField = models.TextField[Any, Any]
+else:  # Django's fields take no parameters at run time
+    CharField = models.CharField
+    TextField = models.TextField
+
+
+def binary_collation(connection: BaseDatabaseWrapper) -> str | None:
+    """The collation that compares text byte for byte, trailing blanks included; None where that is the column's own.
+
+    By default MySQL takes `Add` for `add`; PostgreSQL compares by the rules of a language, which is slower.
+    """
+    if connection.vendor == "mysql":
+        return "utf8mb4_nopad_bin" if getattr(connection, "mysql_is_mariadb", False) else "utf8mb4_0900_bin"
+    return "C" if connection.vendor == "postgresql" else None
+
+
+class WireCharField(CharField):
+    """A short text (a UUID, a queue, a task's name): any Unicode, and equal only when every byte is."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        options.setdefault("max_length", 255)
+        super().__init__(*args, **options)
+
+    def db_parameters(self, connection: BaseDatabaseWrapper) -> Any:
+        return {**super().db_parameters(connection), "collation": binary_collation(connection)}
+
+
+class WireTextField(TextField):
+    """A long text: any Unicode. Text and not JSON: PostgreSQL's jsonb refuses the escape of NUL, which Go may send."""
+
+    def db_parameters(self, connection: BaseDatabaseWrapper) -> Any:
+        return {**super().db_parameters(connection), "collation": binary_collation(connection)}
+
+
+class SparseIndex(models.Index):
+    """An index over the rows that `where` selects: the others cost nothing.
+
+    On engines without partial indexes (MySQL, MariaDB) it covers all rows, where Django's own `condition` would leave
+    the index out altogether.
+    """
+
+    def __init__(self, *, fields: list[str] | tuple[str, ...], name: str, where: models.Q) -> None:
+        super().__init__(fields=fields, name=name)
+        self.where = where
+
+    def create_sql(
+        self, model: type[models.Model], schema_editor: BaseDatabaseSchemaEditor, using: str = "", **options: Any
+    ) -> Statement:
+        partial = schema_editor.connection.features.supports_partial_indexes
+        index = models.Index(fields=self.fields, name=self.name, condition=self.where if partial else None)
+        return index.create_sql(model, schema_editor, using, **options)
+
+    def deconstruct(self) -> Any:
+        path, args, options = super().deconstruct()
+        return path, args, {**options, "where": self.where}

@@ -75,7 +75,7 @@ class Server:
         return sorted(self.registry.names)
 
     def set_pre_publish_handler(self, handler: PrePublishHandler | None) -> None:
-        """Call `handler(signature)` before each send; what it returns is sent instead unless None (Go: SetPreTaskHandler)."""
+        """Call `handler(signature)` before each send; what it returns, unless None, is sent (Go: SetPreTaskHandler)."""
         self._pre_publish = handler
 
     def send_task(self, signature: Signature, *, database: str | None = None) -> AsyncResult[Any]:

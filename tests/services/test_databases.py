@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from django.apps import apps
 from django.db import InterfaceError, OperationalError, connections, transaction
+from django.test.utils import get_unique_databases_and_mirrors
 
 from tests.databases import environment, on_databases
 from tests.processes import Process
@@ -60,3 +61,9 @@ def test_a_server_of_its_own_comes_back_with_its_migrated_database(database: str
 @on_databases("mariadb", "postgres")
 def test_afterwards_the_connection_is_on_the_server_of_the_run_again(database: str):
     assert connections[database].settings_dict["HOST"].startswith(str(shared.RUN))
+
+
+@pytest.mark.parametrize("alias", list(connections))
+def test_each_database_can_be_set_up_without_the_others(alias: str):
+    databases, _ = get_unique_databases_and_mirrors({alias})
+    assert [aliases for _, aliases in databases.values()] == [{alias}]

@@ -11,7 +11,9 @@ from typing import Any
 
 from django.db.models import F
 
-from django_machinery import RetryLater, TaskContext, task
+from django_machinery.declare import task
+from django_machinery.exceptions import RetryLater
+from django_machinery.worker.context import TaskContext
 from tests.app.models import Account
 
 RECORD = "MACHINERY_TEST_RECORD"

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
+from unittest import SkipTest
 
 import pytest
 from msgspec import Raw
@@ -41,7 +42,7 @@ class BackendTopic:
     @pytest.fixture(autouse=True)
     def _skip_without_results(self, backend: ResultBackend) -> None:
         if not backend.keeps_results:
-            pytest.skip("keeps_results")
+            raise SkipTest("keeps_results")  # summed up in one line, where skip() in a fixture gives one a test
 
     @pytest.fixture
     def sent(self, backend: ResultBackend) -> Callable[..., list[Signature]]:

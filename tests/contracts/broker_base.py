@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, ClassVar, Protocol
+from unittest import SkipTest
 
 import pytest
 
@@ -70,7 +71,7 @@ class BrokerTopic:
     @pytest.fixture
     def connect(self, broker: Broker, queue: str) -> Iterator[Connect]:
         if broker.executes_inline:
-            pytest.skip("executes_inline")
+            raise SkipTest("executes_inline")  # summed up in one line, where skip() in a fixture gives one a test
         opened: list[Consumer] = []
 
         def connect(

@@ -66,4 +66,4 @@ def test_afterwards_the_connection_is_on_the_server_of_the_run_again(database: s
 @pytest.mark.parametrize("alias", list(connections))
 def test_each_database_can_be_set_up_without_the_others(alias: str):
     databases, _ = get_unique_databases_and_mirrors({alias})
-    assert [aliases for _, aliases in databases.values()] == [{alias}]
+    assert [list(aliases) for _, aliases in databases.values()] == [[alias]]

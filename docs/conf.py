@@ -4,8 +4,10 @@ import os
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import django
+from sphinx.application import Sphinx
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -28,3 +30,14 @@ autodoc_typehints = "signature"
 nitpicky = True
 # Types in signatures link to pages of this documentation only: others' are not fetched to build it.
 nitpick_ignore_regex = [("py:.*", r".*")]
+default_role = "code"
+
+
+def draw_tree(app: Sphinx, what: str, name: str, obj: object, options: Any, lines: list[str]) -> None:
+    """Keep the tree of exceptions as it is drawn."""
+    if name == "django_machinery.exceptions":
+        lines[1:] = ["", "::", "", *(f"    {line}" for line in lines[2:])]
+
+
+def setup(app: Sphinx) -> None:
+    app.connect("autodoc-process-docstring", draw_tree)

@@ -7,10 +7,12 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO
 
 from django.conf import settings
 
+MANAGE = Path(__file__).resolve().parents[2] / "manage.py"
 PATIENCE = 30.0
 """Seconds that a worker has to finish what it runs; its own limit is 25."""
 
@@ -54,13 +56,7 @@ class ChildWorker:
 @contextmanager
 def running_worker(processes: int) -> Iterator[ChildWorker]:
     """A worker of this project with that many processes, on the databases of this process."""
-    command = [
-        sys.executable,
-        str(settings.BASE_DIR / "manage.py"),
-        "runworker",
-        "--no-reload",
-        f"--processes={processes}",
-    ]
+    command = [sys.executable, str(MANAGE), "runworker", "--no-reload", f"--processes={processes}"]
     environment = {**os.environ, "DEBUG": "0", "CODEINDEX_DATABASE": str(settings.DATABASES["default"]["NAME"])}
     with tempfile.TemporaryFile() as log, _termination_as_exit():
         # A session of its own: Ctrl-C in the terminal reaches this process alone, which then stops the worker in order.

@@ -11,7 +11,7 @@ from django.core.management.base import OutputWrapper
 from django_machinery import AsyncResult, ChainResult, ChordResult, ResultTimeout, send_chain
 from testproject.codeindex.child_worker import ChildWorker
 from testproject.codeindex.indexing import send_index
-from testproject.codeindex.models import Index
+from testproject.codeindex.models import Identifier, Index
 from testproject.codeindex.progress_bar import ProgressBar
 from testproject.codeindex.tasks import changed_files, fails_once, largest_file, longest_function
 
@@ -100,7 +100,7 @@ class Demonstration:
         rate = f"{index.files / seconds:,.0f} files/s"
         self._say("Chord", f"{index.files:,} files in {seconds:.1f} s ({rate}), {index.lines:,} lines")
         self._out.write(f"\n{different:,} different names, the most used are\n")
-        for name in index.top_identifiers.all()[:SHOWN]:
+        for name in Identifier.objects.filter(index=index)[:SHOWN]:
             self._out.write(f"  {name.uses:>9,}  in {name.in_files:>5,} files  {name.name}")
         self._out.write("")
 

@@ -1,5 +1,7 @@
 """What an index consists of: the package as a whole, its files, and the identifiers that are used most."""
 
+from typing import ClassVar, Self
+
 from django.db import models
 
 
@@ -15,6 +17,8 @@ class Index(models.Model):
     lines = models.PositiveIntegerField(default=0)
     identifiers = models.PositiveIntegerField(default=0, help_text="How many times any identifier is used.")
 
+    objects: ClassVar[models.Manager[Self]]
+
     class Meta:
         ordering = ("-pk",)
         verbose_name_plural = "indexes"
@@ -26,11 +30,13 @@ class Index(models.Model):
 class SourceFile(models.Model):
     """The counts of one file, stored by the task that read it."""
 
-    index = models.ForeignKey(Index, models.CASCADE, related_name="source_files")
+    index = models.ForeignKey(Index, models.CASCADE)
     path = models.CharField(max_length=1000, help_text="From the package on: django/db/models/query.py.")
     lines = models.PositiveIntegerField()
     identifiers = models.JSONField(help_text="How often each identifier is used.")
     error = models.CharField(max_length=500, blank=True, help_text="Why Python cannot read the file.")
+
+    objects: ClassVar[models.Manager[Self]]
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=("index", "path"), name="codeindex_one_row_a_file"),)
@@ -42,10 +48,12 @@ class SourceFile(models.Model):
 class Identifier(models.Model):
     """An identifier among those that a package uses most."""
 
-    index = models.ForeignKey(Index, models.CASCADE, related_name="top_identifiers")
+    index = models.ForeignKey(Index, models.CASCADE)
     name = models.CharField(max_length=500)
     uses = models.PositiveIntegerField()
     in_files = models.PositiveIntegerField()
+
+    objects: ClassVar[models.Manager[Self]]
 
     class Meta:
         ordering = ("-uses", "name")

@@ -51,7 +51,7 @@ def _total(index: Index) -> tuple[Counter[str], Counter[str], int]:
     uses: Counter[str] = Counter()
     in_files: Counter[str] = Counter()
     lines = 0
-    for file in index.source_files.iterator():
+    for file in SourceFile.objects.filter(index=index).iterator():
         uses.update(file.identifiers)
         in_files.update(file.identifiers.keys())
         lines += file.lines
@@ -75,7 +75,8 @@ def changed_files(index: int) -> int:
     """How many files of the package were changed since the index was begun."""
     this = Index.objects.get(pk=index)
     begun = this.created_at.timestamp()
-    return sum(source_file(path).stat().st_mtime > begun for path in python_files(this.package))
+    changed = [path for path in python_files(this.package) if source_file(path).stat().st_mtime > begun]
+    return len(changed)
 
 
 @task(takes_context=True, retry_count=3)

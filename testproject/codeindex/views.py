@@ -6,7 +6,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from testproject.codeindex.forms import PackageForm
 from testproject.codeindex.indexing import follow, send_index
-from testproject.codeindex.models import Index
+from testproject.codeindex.models import Identifier, Index
 
 SHOWN = 50
 """How many indexes, and how many identifiers of one, a page shows."""
@@ -27,5 +27,5 @@ def home(request: HttpRequest) -> HttpResponse:
 def index(request: HttpRequest, pk: int) -> HttpResponse:
     """One index: its progress, with a page that reloads itself, or its table."""
     this = get_object_or_404(Index, pk=pk)
-    context = {"index": this, "standing": follow(this), "identifiers": this.top_identifiers.all()[:SHOWN]}
+    context = {"index": this, "standing": follow(this), "identifiers": Identifier.objects.filter(index=this)[:SHOWN]}
     return render(request, "codeindex/index.html", context)

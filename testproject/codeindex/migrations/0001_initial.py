@@ -42,14 +42,7 @@ class Migration(migrations.Migration):
                 ("name", models.CharField(max_length=500)),
                 ("uses", models.PositiveIntegerField()),
                 ("in_files", models.PositiveIntegerField()),
-                (
-                    "index",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE,
-                        related_name="top_identifiers",
-                        to="codeindex.index",
-                    ),
-                ),
+                ("index", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="codeindex.index")),
             ],
             options={
                 "ordering": ("-uses", "name"),
@@ -69,12 +62,7 @@ class Migration(migrations.Migration):
                 ("lines", models.PositiveIntegerField()),
                 ("identifiers", models.JSONField(help_text="How often each identifier is used.")),
                 ("error", models.CharField(blank=True, help_text="Why Python cannot read the file.", max_length=500)),
-                (
-                    "index",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="source_files", to="codeindex.index"
-                    ),
-                ),
+                ("index", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="codeindex.index")),
             ],
             options={
                 "constraints": [models.UniqueConstraint(fields=("index", "path"), name="codeindex_one_row_a_file")],

@@ -57,7 +57,7 @@ def check_tasks(**_: Any) -> list[CheckMessage]:
     aliases = [config.alias for config in _readable()]
     found: list[CheckMessage] = [_clash(*clash) for clash in registry.tasks.clashes]
     for definition in registry.tasks.definitions:
-        found += _task_errors(definition, aliases)
+        found += _task_messages(definition, aliases)
     return found
 
 
@@ -134,7 +134,7 @@ def _clash(name: str, present: str, refused: str) -> CheckMessage:
     return Error(text, hint="Give one of them another name=, or drop the alias.", id="machinery.E010")
 
 
-def _task_errors(definition: TaskDefinition, aliases: list[str]) -> Iterator[CheckMessage]:
+def _task_messages(definition: TaskDefinition, aliases: list[str]) -> Iterator[CheckMessage]:
     about = f"The task {definition.name!r} ({definition.path})"
     if definition.server not in aliases:
         text = f"{about} belongs to the server {definition.server!r}, which MACHINERY does not have."
@@ -143,11 +143,19 @@ def _task_errors(definition: TaskDefinition, aliases: list[str]) -> Iterator[Che
         if name not in definition.parameters.names:
             text = f"{about} has no parameter {name!r}, which sensitive= names."
             yield Error(text, hint=conf.nearest(name, list(definition.parameters.names)), id="machinery.E012")
-    try:
-        _ = definition.parameters.annotations
-    except Exception as error:
-        text = f"{about} has annotations that cannot be resolved: {error}"
-        yield Error(text, hint="Import their names at run time, not under TYPE_CHECKING.", id="machinery.E013")
+    for name in _unresolved(definition):
+        text = (
+            f"{about} has an annotation of {name!r} that means nothing at run time: its values are passed unconverted."
+        )
+        yield Warning(text, hint="Import what it names outside of `if TYPE_CHECKING:`.", id="machinery.W002")
+
+
+def _unresolved(definition: TaskDefinition) -> list[str]:
+    """The parameters whose annotation is text that cannot be evaluated, which makes them `Any`."""
+    written = getattr(definition.func, "__annotations__", {})
+    known = definition.parameters.annotations
+    texts = {name: written[name] for name in known if isinstance(written.get(name), str)}
+    return [name for name, text in texts.items() if known[name] is Any and text.rpartition(".")[2] != "Any"]
 
 
 def _offers_runworker(app_directory: str) -> bool:

@@ -39,9 +39,9 @@ DRIVERS: Mapping[str, Mapping[str, str]] = {
 def driver_path(scheme: str, kind: Kind, config: ServerConfig) -> tuple[str, str]:
     """The dotted path of a driver's class and the extra that it needs ("": none); `config.drivers` come first.
 
-    Raises ConfigurationError that names the schemes that there are.
+    Raises ConfigurationError that names the nearest scheme, or those that there are.
     """
-    known = {**DRIVERS, **config.drivers}
+    known = {name: {**DRIVERS.get(name, {}), **config.drivers.get(name, {})} for name in {*DRIVERS, *config.drivers}}
     paths = known.get(scheme, {})
     if kind not in paths:
         schemes = [name for name, offered in known.items() if kind in offered]

@@ -3,14 +3,17 @@
 import io
 import logging
 import sys
+from datetime import timedelta
+from typing import Any
 
 import pytest
+from django.dispatch import Signal
 
 from django_machinery import log, signals
 from django_machinery.exceptions import RetryLater
 from django_machinery.protocol.signature import Arg, Signature
 
-SIGNATURE = Signature(uuid="task_1", name="math.add", queue="math", args=(Arg("card", "string", "4111-1111"),))
+SIGNATURE = Signature(uuid="task_1", name="math.add", queue="math", args=(Arg.of("4111-1111", str),))
 WORKER = "host:7"
 LOGGERS = (log.root, log.tasks, log.messages, log.workers, log.stores)
 
@@ -70,7 +73,7 @@ def retry(exception):
     send(signals.task_retried, signature=SIGNATURE, worker=WORKER, error=str(exception), exception=exception, eta=eta)
 
 
-EVENTS = {
+EVENTS: dict[str, dict[str, Any]] = {
     "task_sent": {"signature": SIGNATURE},
     "task_received": {"signature": SIGNATURE, "worker": WORKER},
     "task_started": {"signature": SIGNATURE, "worker": WORKER},
@@ -121,9 +124,7 @@ LINES = {
 
 
 def test_every_signal_has_its_line():
-    assert set(LINES) == {name for name in vars(signals) if isinstance(getattr(signals, name), signals.Signal)} - {
-        "Signal"
-    }
+    assert set(LINES) == {name for name in vars(signals) if isinstance(getattr(signals, name), Signal)} - {"Signal"}
 
 
 @pytest.mark.parametrize("name", LINES)
@@ -161,7 +162,7 @@ def test_a_cancelled_task_is_no_error(records):
 
 
 def test_a_retry_that_the_task_asked_for_is_no_warning(records):
-    retry(RetryLater("later", delay=None))
+    retry(RetryLater("later", timedelta(minutes=1)))
     retry(ValueError("boom"))
     assert [record.levelname for record in records] == ["INFO", "WARNING"]
 

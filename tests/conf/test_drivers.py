@@ -1,6 +1,7 @@
 """From a URL to a driver's class."""
 
 import sys
+from typing import Any
 
 import pytest
 
@@ -45,7 +46,8 @@ def module(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("scheme", "kind"), BUILT_IN)
 def test_every_listed_driver_exists_and_is_of_its_kind(scheme, kind):
-    driver = load_driver(kind, ServerConfig(**{KINDS[kind]: f"{scheme}://default"}))
+    chosen: dict[str, Any] = {KINDS[kind]: f"{scheme}://default"}
+    driver = load_driver(kind, ServerConfig(**chosen))
     assert issubclass(driver, SEAMS[kind])
 
 

@@ -7,22 +7,23 @@ encoded again to the same bytes. Everything else goes the slow way, through `jso
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import Raw
 
 from django_machinery.exceptions import DecodeError, EncodeError
 from django_machinery.protocol.json_reader import read_json
-from django_machinery.protocol.json_text import encode_value, encoder, escape, writable
+from django_machinery.protocol.json_text import encode_value, encoder, escape
 from django_machinery.protocol.signature import Signature
 from django_machinery.protocol.states import GroupMeta, TaskState
 from django_machinery.protocol.times import canonical_time
 from django_machinery.protocol.tolerant import build
 
 T = TypeVar("T", Signature, TaskState, GroupMeta)
+Message: TypeAlias = Signature | TaskState | GroupMeta
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,67 +44,59 @@ DEFAULT_LIMITS = Limits()
 
 def encode_signature(signature: Signature, limits: Limits = DEFAULT_LIMITS) -> bytes:
     """The message that Go would send. EncodeError if a header has no form in JSON, or beyond the limits."""
-    return _encode(signature, limits)
+    data = encode_value(signature) if _has_odd_headers(signature) else _text(signature)
+    _refuse_unreadable(signature, data, limits)
+    return data
 
 
 def decode_signature(data: bytes | str, limits: Limits = DEFAULT_LIMITS) -> Signature:
     """The signature in a message from anywhere. DecodeError, nothing else, if Go refuses it or beyond the limits."""
-    return _decode(_SIGNATURES, Signature, data, limits)
+    return _decode(Signature, data, limits)
 
 
 def encode_state(state: TaskState, limits: Limits = DEFAULT_LIMITS) -> bytes:
-    """A task's state as result backends of the original store it."""
-    return _encode(state, limits)
+    """A task's state as result backends of the original store it. EncodeError beyond the limits."""
+    data = _text(state)
+    _refuse_unreadable(state, data, limits)
+    return data
 
 
 def decode_state(data: bytes | str, limits: Limits = DEFAULT_LIMITS) -> TaskState:
     """The reverse of `encode_state`, as tolerant and as bounded as `decode_signature`."""
-    return _decode(_STATES, TaskState, data, limits)
+    return _decode(TaskState, data, limits)
 
 
 def encode_group(group: GroupMeta, limits: Limits = DEFAULT_LIMITS) -> bytes:
-    """A group's state as result backends of the original store it."""
-    return _encode(group, limits)
+    """A group's state as result backends of the original store it. EncodeError beyond the limits."""
+    data = _text(group)
+    _refuse_unreadable(group, data, limits)
+    return data
 
 
 def decode_group(data: bytes | str, limits: Limits = DEFAULT_LIMITS) -> GroupMeta:
     """The reverse of `encode_group`, as tolerant and as bounded as `decode_signature`."""
-    return _decode(_GROUPS, GroupMeta, data, limits)
+    return _decode(GroupMeta, data, limits)
 
 
-_SIGNATURES = msgspec.json.Decoder(Signature)
-_STATES = msgspec.json.Decoder(TaskState)
-_GROUPS = msgspec.json.Decoder(GroupMeta)
-
-_SCALAR = (
+_is_simple = re.compile(
     rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
-    rb"|\"[ !#-%'-;=?-\[\]-\x7f]*+\""  # none of " \ < > & and nothing beyond ASCII
+    rb"|\"[ !#-%'-;=?-\[\]-\x7f]{0,200}+\""  # none of " \ < > & and nothing beyond ASCII
     rb"|true|false|null"
-)
-_simple = re.compile(rb"%b|\[(?:(?:%b)(?:,(?:%b))*+)?\]" % (_SCALAR, _SCALAR, _SCALAR)).fullmatch
+).fullmatch
 
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+"')
 _SQUARE = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
-def _encode(message: Signature | TaskState | GroupMeta, limits: Limits) -> bytes:
-    data = _text(message)
-    if len(data) > limits.max_bytes or not _has_few_elements(data, limits) or not _is_shallow(message, data, limits):
-        try:
-            _decode_slowly(type(message), data, limits)
-        except DecodeError as error:
-            raise EncodeError(f"no worker would read the message: {error}") from error
-    return data
-
-
-def _decode(decoder: msgspec.json.Decoder[T], target: type[T], data: bytes | str, limits: Limits) -> T:
+def _decode(target: type[T], data: bytes | str, limits: Limits) -> T:
     if isinstance(data, str):
         data = data.encode("utf-8", "surrogatepass")
+    decode, is_canonical = _FORMS[target]
     if len(data) <= limits.max_bytes and _has_few_elements(data, limits):
         try:
-            message = decoder.decode(data)
-            if _text(message) == data and _is_canonical(message) and _is_shallow(message, data, limits):
+            message: T = decode(data)
+            if is_canonical(message, limits.max_depth) and escape(encoder.encode(message)) == data:
                 return message
         except (ValueError, EncodeError, RecursionError):
             pass  # bad, or just written otherwise: the slow way finds out
@@ -121,36 +114,38 @@ def _decode_slowly(target: type[T], data: bytes, limits: Limits) -> T:
         raise DecodeError("too little stack left to read a message this deep") from error
 
 
-def _text(message: Any) -> bytes:
+def _text(message: Message) -> bytes:
     try:
-        return escape(encoder.encode(writable(message) if _has_odd_headers(message) else message))
+        return escape(encoder.encode(message))
     except UnicodeEncodeError:
         return encode_value(message)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise EncodeError(f"cannot be written as JSON: {error}") from error
 
 
-def _has_odd_headers(message: Any) -> bool:
-    """Whether a header is anything else than a string: msgspec writes numbers otherwise than Go."""
-    if type(message) is not Signature:
-        return False
-    if message.headers and any(type(value) is not str for value in message.headers.values()):
-        return True
-    return any(map(_has_odd_headers, _callbacks(message)))
+def _has_odd_headers(signature: Signature) -> bool:
+    """Whether a header, at any level, is anything else than a string: msgspec writes numbers otherwise than Go."""
+    if signature.headers:
+        for value in signature.headers.values():
+            if type(value) is not str:
+                return True
+    callbacks = signature.callbacks
+    return bool(callbacks) and any(map(_has_odd_headers, callbacks))
 
 
-def _is_canonical(message: Any) -> bool:
-    """Whether what msgspec leaves unread, values and times, is as Go writes it. ValueError for a bad time."""
-    if type(message) is Signature:
-        time, parts = message.eta_text, message.args
-    else:
-        time, parts = message.created_at_text, getattr(message, "results", None)
-    if time is not None and canonical_time(time) != time:
-        return False
-    for part in parts or ():
-        if part is not None and not _simple(part.value) and encode_value(msgspec.json.decode(part.value)) != part.value:
-            return False
-    return all(map(_is_canonical, _callbacks(message)))
+def _refuse_unreadable(message: Message, data: bytes, limits: Limits) -> None:
+    """EncodeError for what would be refused when it is decoded."""
+    _, is_canonical = _FORMS[type(message)]
+    if (
+        len(data) <= limits.max_bytes
+        and _has_few_elements(data, limits)
+        and (data.count(b"[") + data.count(b"{") <= limits.max_depth or is_canonical(message, limits.max_depth))
+    ):
+        return
+    try:
+        _decode_slowly(type(message), data, limits)
+    except DecodeError as error:
+        raise EncodeError(f"no worker would read the message: {error}") from error
 
 
 def _has_few_elements(data: bytes, limits: Limits) -> bool:
@@ -159,24 +154,49 @@ def _has_few_elements(data: bytes, limits: Limits) -> bool:
     return len(data) <= 2 * most or data.count(b",") + data.count(b"[") + data.count(b"{") <= most
 
 
-def _is_shallow(message: Any, data: bytes, limits: Limits) -> bool:
-    return data.count(b"[") + data.count(b"{") <= limits.max_depth or _nests_within(message, limits.max_depth, 0)
+def _is_canonical_signature(signature: Signature, max_depth: int, level: int = 0) -> bool:
+    """Whether what msgspec leaves unread, values and times, is as Go writes it, and all within the depth.
+
+    Headers that are no strings are not looked at: msgspec does not keep the text of their numbers.
+    """
+    if level > max_depth or (signature.eta_text is not None and not _is_canonical_time(signature.eta_text)):
+        return False
+    for arg in signature.args or ():
+        if not _is_canonical_value(arg.value, max_depth):
+            return False
+    for header in (signature.headers or {}).values():
+        if type(header) is not str:
+            return False
+    callbacks = signature.callbacks
+    return not callbacks or all(_is_canonical_signature(callback, max_depth, level + 1) for callback in callbacks)
 
 
-def _nests_within(message: Any, limit: int, level: int) -> bool:
-    if type(message) is not Signature:
-        return all(
-            _levels(result.value, limit) <= limit for result in getattr(message, "results", None) or () if result
-        )
-    return (
-        level <= limit
-        and all(_levels(arg.value, limit) <= limit for arg in message.args or ())
-        and all(_levels(encode_value(value), limit) <= limit for value in (message.headers or {}).values())
-        and all(_nests_within(callback, limit, level + 1) for callback in _callbacks(message))
-    )
+def _is_canonical_state(state: TaskState, max_depth: int) -> bool:
+    values = [result.value for result in state.results or () if result is not None]
+    return _is_canonical_time(state.created_at_text) and all(_is_canonical_value(value, max_depth) for value in values)
 
 
-def _levels(value: Raw | bytes, limit: int) -> int:
+def _is_canonical_group(group: GroupMeta, max_depth: int) -> bool:
+    return _is_canonical_time(group.created_at_text)
+
+
+def _is_canonical_time(text: str) -> bool:
+    """ValueError if it is none."""
+    return canonical_time(text) == text
+
+
+def _is_canonical_value(value: Raw, max_depth: int) -> bool:
+    """ValueError if it is none. msgspec writes some floats otherwise than Go, but what it writes again was kept."""
+    if _is_simple(value):
+        return True
+    text = bytes(value)
+    if text.count(b"[") + text.count(b"{") > max_depth and _levels(text, max_depth) > max_depth:
+        return False
+    read = msgspec.json.decode(text)
+    return escape(encoder.encode(read)) == text or encode_value(read) == text
+
+
+def _levels(value: bytes, limit: int) -> int:
     """How deep a JSON value nests arrays and objects, or a number above `limit`: peels off the innermost level."""
     brackets = _STRINGS.sub(b"", value).translate(_SQUARE, _NO_BRACKETS)
     level = 0
@@ -186,10 +206,8 @@ def _levels(value: Raw | bytes, limit: int) -> int:
     return level
 
 
-def _callbacks(message: Any) -> Iterator[Signature]:
-    """The signatures right inside one."""
-    if type(message) is Signature:
-        yield from message.success_callbacks
-        yield from message.error_callbacks
-        if message.chord_callback is not None:
-            yield message.chord_callback
+_FORMS: dict[type, tuple[Callable[[bytes], Any], Callable[[Any, int], bool]]] = {
+    Signature: (msgspec.json.Decoder(Signature).decode, _is_canonical_signature),
+    TaskState: (msgspec.json.Decoder(TaskState).decode, _is_canonical_state),
+    GroupMeta: (msgspec.json.Decoder(GroupMeta).decode, _is_canonical_group),
+}

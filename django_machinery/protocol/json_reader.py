@@ -7,7 +7,7 @@ string had escapes. Bytes that are not UTF-8 and lone surrogates become U+FFFD, 
 from __future__ import annotations
 
 import re
-from json.decoder import JSONDecodeError, scanstring
+from json import JSONDecodeError, JSONDecoder
 from typing import Any, NamedTuple, TypeAlias
 
 from msgspec import Raw
@@ -17,6 +17,7 @@ from django_machinery.exceptions import DecodeError
 _SPACE = re.compile(r"[ \t\n\r]*")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _SURROGATES = re.compile("[\ud800-\udfff]")
+_STRINGS = JSONDecoder()
 _LITERALS = {"t": ("true", True), "f": ("false", False), "n": ("null", None)}
 
 
@@ -32,8 +33,13 @@ class Escaped(str):
     __slots__ = ()
 
 
-class Pairs(list[tuple[str, Any]]):
+class Pairs:
     """An object: its members in the order in which they were written, duplicates included."""
+
+    __slots__ = ("members",)
+
+    def __init__(self) -> None:
+        self.members: list[tuple[str, Any]] = []
 
 
 Node: TypeAlias = "Pairs | list[Any] | str | Number | bool | None"
@@ -52,11 +58,11 @@ def plain_value(node: Node, max_depth: int) -> Any:
     """
     if isinstance(node, Number):
         return Raw(node.text.encode())
+    if max_depth == 0 and isinstance(node, Pairs | list):
+        raise DecodeError("a value has too many levels")
+    if isinstance(node, Pairs):
+        return {str(key): plain_value(value, max_depth - 1) for key, value in node.members}
     if isinstance(node, list):
-        if max_depth == 0:
-            raise DecodeError("a value has too many levels")
-        if isinstance(node, Pairs):
-            return {str(key): plain_value(value, max_depth - 1) for key, value in node}
         return [plain_value(item, max_depth - 1) for item in node]
     return str(node) if isinstance(node, str) else node
 
@@ -74,7 +80,7 @@ class _Reader:
         keys: list[str] = []
         while True:
             value = self._start_value()
-            if isinstance(value, list):
+            if isinstance(value, Pairs | list):
                 if len(stack) == self.max_depth:
                     raise DecodeError(f"more than {self.max_depth} levels")
                 if not self._closes_at_once(value):
@@ -120,7 +126,10 @@ class _Reader:
             self._expect(":")
 
     def _add(self, container: Pairs | list[Any], keys: list[str], value: Node) -> None:
-        container.append((keys.pop(), value) if isinstance(container, Pairs) else value)
+        if isinstance(container, Pairs):
+            container.members.append((keys.pop(), value))
+        else:
+            container.append(value)
 
     def _continues(self, container: Pairs | list[Any]) -> bool:
         if self._peek() == ",":
@@ -142,12 +151,13 @@ class _Reader:
         self.position += 1
 
     def _string(self) -> str:
-        start = self.position + 1
+        start = self.position
+        value: str
         try:
-            value, self.position = scanstring(self.text, start, True)
+            value, self.position = _STRINGS.raw_decode(self.text, start)
         except JSONDecodeError as error:
             raise DecodeError(f"{error.msg} at character {error.pos}") from error
-        if self.position - start - 1 == len(value):
+        if self.position - start == len(value) + 2:
             return value
         return Escaped(_SURROGATES.sub("\N{REPLACEMENT CHARACTER}", value))
 

@@ -17,6 +17,7 @@ from django_machinery.exceptions import EncodeError
 encoder = msgspec.json.Encoder(order="deterministic")
 """Writes structs in the order of their fields and dicts in that of their keys; what it writes still lacks `escape`."""
 
+_HTML = ((ord("<"), rb"\u003c"), (ord(">"), rb"\u003e"), (ord("&"), rb"\u0026"))
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -28,15 +29,20 @@ def encode_value(value: Any) -> bytes:
         raise EncodeError(f"cannot be written as JSON: {error}") from error
 
 
+def encode_string(text: str) -> bytes:
+    """The JSON of a string."""
+    try:
+        return escape(encoder.encode(text))
+    except UnicodeEncodeError:
+        return encode_value(text)
+
+
 def escape(text: bytes) -> bytes:
     r"""Add the escapes that Go has and msgspec has not: < > & and U+2028, U+2029. They occur only inside strings."""
-    if b"<" in text:
-        text = text.replace(b"<", rb"\u003c")
-    if b">" in text:
-        text = text.replace(b">", rb"\u003e")
-    if b"&" in text:
-        text = text.replace(b"&", rb"\u0026")
-    if b"\xe2\x80" in text:
+    for byte, written in _HTML:  # a number is found much faster than a byte string
+        if byte in text:
+            text = text.replace(b"%c" % byte, written)
+    if not text.isascii() and b"\xe2\x80" in text:
         text = text.replace(b"\xe2\x80\xa8", rb"\u2028").replace(b"\xe2\x80\xa9", rb"\u2029")
     return text
 
@@ -65,7 +71,10 @@ def float_text(number: float, *, bits: int = 64) -> str:
     """
     if not math.isfinite(number):
         raise EncodeError(f"{number} is no number that JSON can hold")
-    mantissa, _, exponent = (repr(number) if bits == 64 else _float32_digits(number)).partition("e")
+    digits = repr(number)
+    if bits == 64 and "e" not in digits:
+        return digits.removesuffix(".0")
+    mantissa, _, exponent = (digits if bits == 64 else _float32_digits(number)).partition("e")
     sign = "-" if mantissa[0] == "-" else ""
     whole, _, fraction = mantissa.lstrip("-").partition(".")
     digits = (whole + fraction).lstrip("0").rstrip("0")

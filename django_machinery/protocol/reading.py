@@ -10,7 +10,7 @@ import re
 import struct
 from collections.abc import Callable
 from functools import lru_cache, partial
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
 from msgspec import Meta, Raw
@@ -19,6 +19,8 @@ from django_machinery.exceptions import ArgumentError, DecodeError
 from django_machinery.protocol.go_base64 import decode_base64
 from django_machinery.protocol.json_reader import Node, Number, Pairs, read_json
 from django_machinery.protocol.type_table import BYTES, FLOATS, INTEGERS, JSON, SCALARS, UNSIGNED, integer_range
+
+_Decode: TypeAlias = Callable[[Raw | bytes], Any]
 
 _MAX_DEPTH = 250
 _INTEGER = re.compile(r"-?[0-9]+")
@@ -55,9 +57,7 @@ def _decoder(annotation: Any) -> msgspec.json.Decoder[Any]:
 _cached_decoder = lru_cache(maxsize=1024)(msgspec.json.Decoder)
 
 
-def _read_with(
-    decode: Callable[[Raw | bytes], Any], slowly: Callable[[Node], Any], signed: bool, value: Raw | bytes
-) -> Any:
+def _read_with(decode: _Decode, slowly: Callable[[Node], Any], signed: bool, value: Raw | bytes) -> Any:
     try:
         # msgspec drops the sign of -0, which is an error for unsigned integers and kept by floats.
         if signed or b"-0" not in bytes(value):
@@ -83,7 +83,7 @@ def _read_bytes(value: Raw | bytes) -> bytes:
 def _slice(scalar: str, node: Node) -> list[Any]:
     """A slice of whatever Go can take the length and the elements of; a text and a number are their bytes."""
     if isinstance(node, Pairs):
-        if node:
+        if node.members:
             raise _mismatch(node, f"[]{scalar}")
         return []
     if isinstance(node, list):
@@ -157,7 +157,7 @@ def _go_text(node: Node) -> str:
     if isinstance(node, Number):
         return node.text
     if isinstance(node, Pairs):
-        return "map[" + " ".join(f"{key}:{_go_text(item)}" for key, item in sorted(dict(node).items())) + "]"
+        return "map[" + " ".join(f"{key}:{_go_text(item)}" for key, item in sorted(dict(node.members).items())) + "]"
     if isinstance(node, list):
         return "[" + " ".join(map(_go_text, node)) + "]"
     return str(node)
@@ -169,25 +169,30 @@ def _scalar_readers() -> dict[str, Callable[[Node], Any]]:
     return {**integers, **floats, "bool": partial(_exactly, bool, "bool"), "string": partial(_exactly, str, "string")}
 
 
-def _python_type(scalar: str) -> Any:
-    """What msgspec reads as Go does, apart from -0. Of a float32 that is nothing, as every value is rounded."""
-    if scalar in FLOATS:
-        return float if scalar == "float64" else msgspec.UnsetType
-    if scalar in ("bool", "string"):
-        return bool if scalar == "bool" else str
-    least, greatest = integer_range(scalar)
-    return Annotated[int, Meta(ge=least, le=greatest) if greatest < 2**63 else Meta(ge=least)]
+def _decoders(scalar: str) -> tuple[_Decode, _Decode]:
+    """What reads one and several of a type as Go does, apart from -0, or raises ValueError."""
+    if scalar == "float32":
+        return (lambda value: _float32(_FLOAT.decode(value))), (
+            lambda value: list(map(_float32, _FLOATS.decode(value)))
+        )
+    kind: Any = {"float64": float, "bool": bool, "string": str}.get(scalar)
+    if kind is None:
+        least, greatest = integer_range(scalar)
+        kind = Annotated[int, Meta(ge=least, le=min(greatest, 2**63 - 1))]  # msgspec has no greater bound
+    return msgspec.json.Decoder[Any](kind).decode, msgspec.json.Decoder[Any](list[kind]).decode
 
 
-def _readers() -> dict[str, Callable[[Raw | bytes], Any]]:
-    readers: dict[str, Callable[[Raw | bytes], Any]] = {}
+def _readers() -> dict[str, _Decode]:
+    readers: dict[str, _Decode] = {}
     for scalar in SCALARS:
-        kind, signed = _python_type(scalar), scalar not in UNSIGNED and scalar not in FLOATS
-        one, several = msgspec.json.Decoder(kind).decode, msgspec.json.Decoder(list[kind]).decode
+        one, several = _decoders(scalar)
+        signed = scalar in INTEGERS or scalar in ("bool", "string")
         readers[scalar] = partial(_read_with, one, _SCALAR_READERS[scalar], signed)
         readers[f"[]{scalar}"] = partial(_read_with, several, partial(_slice, scalar), signed)
     return readers | dict.fromkeys(BYTES, _read_bytes)
 
 
+_FLOAT = msgspec.json.Decoder(float)
+_FLOATS = msgspec.json.Decoder(list[float])
 _SCALAR_READERS = _scalar_readers()
 _READERS = _readers()

@@ -15,7 +15,7 @@ from django_machinery.protocol.times import format_time, parse_time
 from django_machinery.protocol.type_table import Int64, Uint8
 
 
-class Arg(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename=go_name):
+class Arg(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, rename=go_name):
     """An argument: `value` is the JSON text that travels, `type` the name of the Go type that it stands for."""
 
     name: str = ""
@@ -102,7 +102,8 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
         Raises EncodeError for a value that has no form on the wire, and for a naive eta.
         """
-        return cls(name=name, args=tuple(map(Arg.of, values))).replace(**fields)
+        signature = cls(name=name, args=tuple(map(Arg.of, values)))
+        return signature.replace(**fields) if fields else signature
 
     def replace(self, **changes: Unpack[SignatureChanges]) -> Self:
         """A copy with other fields. `eta` is an aware datetime, a timedelta from now, or None; EncodeError if naive."""
@@ -127,6 +128,14 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     def error_callbacks(self) -> tuple[Signature, ...]:
         """What is sent when the task has failed."""
         return tuple(callback for callback in self.on_error or () if callback is not None)
+
+    @property
+    def callbacks(self) -> tuple[Signature, ...]:
+        """Every signature right in this one: success and error callbacks, then the chord's."""
+        if self.on_success is None and self.on_error is None and self.chord_callback is None:
+            return ()
+        chord = () if self.chord_callback is None else (self.chord_callback,)
+        return (*self.success_callbacks, *self.error_callbacks, *chord)
 
 
 def _all_typed(args: Any) -> bool:

@@ -25,7 +25,7 @@ FINAL = frozenset({SUCCESS, FAILURE})
 """A task in one of these is not run again."""
 
 
-class TaskResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename=go_name):
+class TaskResult(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, rename=go_name):
     """One of a task's results: the JSON text that travels, and the name of the Go type that it stands for."""
 
     type: str = ""

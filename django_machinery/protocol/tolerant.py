@@ -74,7 +74,7 @@ class _Message:
     def read_all(self) -> None:
         for struct, pairs in self.unread:  # which grows meanwhile
             kinds = _KINDS[struct.target]
-            for key, value in pairs:
+            for key, value in pairs.members:
                 name = _folded(key)
                 if name in kinds:
                     field, zero, read = kinds[name]
@@ -137,7 +137,7 @@ class _Message:
             return None
         if not isinstance(node, Pairs):
             raise _mismatch(node, "headers")
-        return (held or {}) | {str(key): _header(plain_value(value, self.max_depth)) for key, value in node}
+        return (held or {}) | {str(key): _header(plain_value(value, self.max_depth)) for key, value in node.members}
 
     def texts(self, struct: _Struct, held: _Slice | None, node: Node) -> _Slice | None:
         return self._list(held, node, "", lambda text, item: self.text(struct, text, item))
@@ -160,7 +160,7 @@ class _Message:
     def _list(self, held: _Slice | None, node: Node, zero: Any, read: Callable[[Any, Node], Any]) -> _Slice | None:
         if node is None:
             return None
-        if not isinstance(node, list) or isinstance(node, Pairs):
+        if not isinstance(node, list):
             raise _mismatch(node, "list")
         slice_ = held if held is not None and node else _Slice()
         for index, item in enumerate(node):

@@ -8,13 +8,13 @@ import types
 from collections.abc import Iterable, Sequence
 from enum import Enum
 from functools import lru_cache
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
 
 import msgspec
 from msgspec import Raw
 
 from django_machinery.exceptions import EncodeError
-from django_machinery.protocol.json_text import encode_value, encoder, float_text
+from django_machinery.protocol.json_text import encode_string, encode_value, encoder, float_text
 from django_machinery.protocol.type_table import BYTES, FLOATS, JSON, SCALARS, GoType, integer_range
 
 _INT64_END, _UINT64_END = 2**63, 2**64
@@ -30,62 +30,81 @@ def to_wire(value: Any, annotation: Any = None) -> tuple[str, Raw]:
     ints and floats []float64. All else is "json": None, dicts, dates, dataclasses, enums, nested, mixed, empty lists.
     Raises EncodeError for what has no form: NaN, an integer beyond 64 bits, a model instance, an object of any class.
     """
-    wanted = go_type(annotation) if annotation is not None else None
-    text = wanted and _as_wanted(wanted, value)
-    if wanted and text is not None:
-        return wanted, Raw(text)
-    write = _WRITERS.get(type(value), _write_other)
-    return write(value)
+    kind = type(value)
+    wanted = None if annotation is None or annotation is kind else _wanted(annotation)
+    if wanted is not None:
+        text = _as_wanted(wanted, value)
+        if text is not None:
+            return wanted.type, Raw(text)
+    pair: tuple[str, Raw] = _WRITERS.get(kind, _write_other)(value)
+    return pair
 
 
 def go_type(annotation: Any) -> str | None:
     """The Type that an annotation stands for: int64 for `int` and `int | None`, []string for `list[str]`, or None."""
+    wanted = _wanted(annotation)
+    return None if wanted is None else wanted.type
+
+
+class _Wanted(NamedTuple):
+    """The Type that an annotation stands for; `exact` if it says so by a GoType."""
+
+    type: str
+    exact: bool = False
+
+
+def _wanted(annotation: Any) -> _Wanted | None:
     try:
-        return _cached_go_type(annotation)
+        return _cached_wanted(annotation)
     except TypeError:  # not hashable
         return None
 
 
-def _go_type(annotation: Any) -> str | None:
+def _find_wanted(annotation: Any) -> _Wanted | None:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return next((note.name for note in arguments if isinstance(note, GoType)), None) or go_type(arguments[0])
+        noted = next((note.name for note in arguments if isinstance(note, GoType)), None)
+        return _Wanted(noted, exact=True) if noted else _wanted(arguments[0])
     if origin in (Union, types.UnionType):
         others = [argument for argument in arguments if argument is not type(None)]
-        return go_type(others[0]) if len(others) == 1 else None
+        return _wanted(others[0]) if len(others) == 1 else None
     if origin in (list, Sequence, Iterable) or (origin is tuple and arguments[1:] == (...,)):
-        scalar = go_type(arguments[0])
-        return f"[]{scalar}" if scalar in SCALARS else None
-    return "[]byte" if annotation is bytes else _SCALAR_OF.get(annotation)
+        item = _wanted(arguments[0])
+        return _Wanted(f"[]{item.type}", item.exact) if item is not None and item.type in SCALARS else None
+    if annotation is bytes:
+        return _Wanted("[]byte")
+    return _Wanted(_SCALAR_OF[annotation]) if annotation in _SCALAR_OF else None
 
 
-_cached_go_type = lru_cache(maxsize=1024)(_go_type)
+_cached_wanted = lru_cache(maxsize=1024)(_find_wanted)
 
 
-def _as_wanted(wanted: str, value: Any) -> bytes | None:
+def _as_wanted(wanted: _Wanted, value: Any) -> bytes | None:
     """The JSON of the value as that type; None if the value is none of it."""
-    if wanted in BYTES:
+    if wanted.type in BYTES:
         return _base64(value) if isinstance(value, bytes | bytearray | memoryview) else None
-    if not wanted.startswith("[]"):
-        return _scalar(wanted, value)
+    if not wanted.type.startswith("[]"):
+        return _scalar(wanted.type, wanted.exact, value)
     if not isinstance(value, list | tuple):
         return None
-    texts = [_scalar(wanted[2:], item) for item in value]
+    texts = [_scalar(wanted.type[2:], wanted.exact, item) for item in value]
     return None if None in texts else b"[%b]" % b",".join(filter(None, texts))
 
 
-def _scalar(wanted: str, value: Any) -> bytes | None:
+def _scalar(wanted: str, exact: bool, value: Any) -> bytes | None:
     kind = type(value)
     if wanted in ("bool", "string"):
         return encode_value(value) if kind is (bool if wanted == "bool" else str) else None
     if wanted in FLOATS:
         return _float(wanted, float(value)) if kind is float or kind is int else None
-    if kind is not int or (wanted == "int64" and not -_INT64_END <= value < _INT64_END):
+    if kind is not int:
         return None
     least, greatest = integer_range(wanted)
-    if not least <= value <= greatest:
+    if least <= value <= greatest:
+        return b"%d" % value
+    if exact:
         raise EncodeError(f"{value} is out of range for {wanted}")
-    return b"%d" % value
+    return None
 
 
 def _float(wanted: str, value: float) -> bytes:
@@ -115,7 +134,7 @@ def _write_bool(value: bool) -> tuple[str, Raw]:
 
 
 def _write_str(value: str) -> tuple[str, Raw]:
-    return "string", Raw(encode_value(value))
+    return "string", Raw(encode_string(value))
 
 
 def _write_bytes(value: bytes) -> tuple[str, Raw]:
@@ -149,7 +168,8 @@ def _are_exact_floats(value: Sequence[float]) -> bool:
 def _write_other(value: Any) -> tuple[str, Raw]:
     for kind, write in _WRITERS.items():  # subclasses, of which enums travel as what they are to Python
         if isinstance(value, kind) and not isinstance(value, Enum):
-            return write(kind(value))
+            pair: tuple[str, Raw] = write(kind(value))
+            return pair
     return _write_json(value)
 
 

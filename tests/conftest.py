@@ -10,6 +10,7 @@ from tests.databases import database_params, environment, own_server
 from tests.processes import Process
 from tests.services import DatabaseServer, require, shared
 
+pytest_plugins = ["django_machinery.pytest_plugin"]
 pytest.register_assert_rewrite("tests.contracts")
 
 

@@ -13,7 +13,11 @@ if find_spec("pymysql"):
 SECRET_KEY = "not a secret: the test suite serves nobody"
 USE_TZ = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-INSTALLED_APPS = ["django_machinery", "tests.app"]
+# Without Django's own apps, whose rows would be made anew after every test that commits.
+INSTALLED_APPS = ["django_machinery", "testproject.codeindex", "tests.app"]
+ROOT_URLCONF = "testproject.codeindex.urls"
+STATIC_URL = "static/"
+TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
 
 DATABASES: dict[str, dict[str, Any]] = {
     "default": {

@@ -28,4 +28,4 @@ def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
 def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     """The lines of a function's body without its docstring."""
     body = function.body[1:] if ast.get_docstring(function, clean=False) is not None else function.body
-    return body[-1].end_lineno - body[0].lineno + 1 if body else 0
+    return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0

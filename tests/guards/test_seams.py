@@ -17,6 +17,7 @@ from tests.guards.package import ROOT
 
 
 def descendants(cls: type) -> Iterator[type]:
+    child: type
     for child in cls.__subclasses__():
         yield child
         yield from descendants(child)

@@ -1,0 +1,222 @@
+"""The crew: the fetch loop, the threads, the committer and the watchdog that work under one lease."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from threading import Event, Thread
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from django_machinery.conf import ServerConfig
+from django_machinery.exceptions import StoreError
+from django_machinery.seams.broker import Lease
+from django_machinery.worker import outcomes
+from django_machinery.worker.announcer import Announcer
+from django_machinery.worker.committer import Committer
+from django_machinery.worker.executor import Executor
+from django_machinery.worker.fetcher import Fetcher, Suspects
+from django_machinery.worker.hooks import Hooks
+from django_machinery.worker.leases import MessageLeases
+from django_machinery.worker.loop import EventLoop
+from django_machinery.worker.outcomes import Ending, Released
+from django_machinery.worker.pool import Pool, Slot
+from django_machinery.worker.reporter import Reporter
+from django_machinery.worker.stores import UNAVAILABLE, Aborted, Stores
+from django_machinery.worker.watchdog import Watchdog
+
+if TYPE_CHECKING:
+    from django_machinery.seams.broker import Delivery
+    from django_machinery.server import Server
+    from django_machinery.worker.run import Run
+
+FLUSH = 2.0
+"""Seconds that outcomes are given to be committed when a crew ends before its tasks do."""
+
+logger = logging.getLogger("django_machinery.workers")
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a crew works under."""
+
+    token: str
+    queues: tuple[str, ...]
+    concurrency: int
+    """Threads; 0: as many as there are tasks, up to MAX_THREADS."""
+    tag: str = ""
+    suspects: Suspects = Suspects.LEAVE
+    max_tasks: int | None = None
+    enforces_hard_timeouts: bool = False
+    """Ends itself when a task runs longer than its hard timeout: the process is then to be ended too."""
+    hooks: Hooks = field(default_factory=Hooks)
+    beat: Callable[[], None] = lambda: None
+    """Called while the crew's loop moves: every second, or oftener where the lease is short."""
+
+
+class Crew:
+    """Works in the calling thread by `run`, then `finish`, which is to be called once."""
+
+    def __init__(self, server: Server, terms: Terms) -> None:
+        """Subscribes to the queues: the token must be held by now. Raises `BrokerUnavailable`."""
+        self.name = worker_name(terms.tag)
+        self.announcer = Announcer(server, self.name)
+        self.overrun = False
+        """Has a task run longer than its hard timeout?"""
+        self._terms = terms
+        self._stores = Stores(server.config)
+        self._aborted = Event()
+        self._loop = EventLoop()
+        self._consumer = server.broker.consumer(terms.queues, server.registry.names, terms.token)
+        unit = server.unit(self._consumer)
+        hooks = terms.hooks
+        self._leases = MessageLeases(self._consumer, server.config.lease) if _leases_messages(server) else None
+        self._executor = Executor(server, unit, self.name, hooks, self.announcer, self._loop)
+        self._committer = Committer(
+            server, self._consumer, unit, self._stores, self.announcer, hooks, self.name, self._all_ended
+        )
+        self._pool = Pool(
+            terms.concurrency or server.config.max_threads,
+            self._work,
+            self._thread_is_free,
+            self._thread_starter(server),
+        )
+        self._fetcher = Fetcher(
+            server.broker,
+            self._consumer,
+            self._pool,
+            self._committer,
+            self._stores,
+            hooks,
+            self._leases,
+            suspects=terms.suspects,
+            max_tasks=terms.max_tasks,
+            beat=terms.beat,
+        )
+        overrun = self._end_overrun if terms.enforces_hard_timeouts else None
+        self._watchdog = Watchdog(self._pool.slots, self._committer.note, self.name, overrun)
+        self._reporter = Reporter(server, self._pool.slots)
+
+    @property
+    def busy(self) -> int:
+        """Tasks that run now."""
+        return self._pool.busy
+
+    @property
+    def done(self) -> int:
+        """Deliveries that have ended."""
+        return self._committer.ended
+
+    @property
+    def failed(self) -> int:
+        """Tasks that have failed for good."""
+        return self._committer.failed
+
+    def run(self, *, drain: bool = False) -> None:
+        """Work until `stop`, `abort`, the last of `max_tasks` or, with `drain`, until nothing is left."""
+        self._committer.start()
+        self._watchdog.start()
+        self._reporter.start()
+        if self._leases is not None:
+            self._leases.start()
+        with suppress(Aborted):
+            self._fetcher.run(drain=drain)
+
+    def stop(self) -> None:
+        """Claim nothing more: `run` returns soon. From any thread, any number of times."""
+        self._fetcher.stop()
+
+    def abort(self) -> None:
+        """Wait for nothing any more, neither tasks nor stores: `run` and `finish` return soon. From any thread."""
+        self._aborted.set()
+        self._stores.abort()
+        self._fetcher.stop()
+
+    def finish(self, timeout: float) -> bool:
+        """Let running tasks end within `timeout` seconds, commit, and give back the rest, uncounted.
+
+        Returns whether nothing was cut off. Threads that are cut off go on; what they do no longer counts.
+        """
+        with suppress(Aborted):
+            self._fetcher.give_back_all()
+        self._pool.stop()
+        deadline = monotonic() + (0.0 if self.overrun else timeout)
+        finished = self._wait_for_threads(deadline)
+        self._reporter.stop(FLUSH)
+        committed = self._committer.stop(max(deadline - monotonic(), 0.0 if self._aborted.is_set() else FLUSH))
+        self._stores.abort()
+        self._watchdog.stop()
+        if self._leases is not None:
+            self._leases.stop()
+        self._loop.close()
+        with suppress(StoreError):
+            self._consumer.close()
+        return finished and committed
+
+    def _thread_starter(self, server: Server) -> Callable[[Callable[[], None], str], Thread]:
+        has_async = any(definition.is_async for definition in server.registry.definitions)
+        return self._loop.start_thread if has_async else _start_thread
+
+    def _work(self, delivery: Delivery, slot: Slot) -> None:
+        try:
+            ending = self._executor.execute(delivery, slot.occupy)
+        except UNAVAILABLE:
+            ending = self._work_later(delivery, slot)
+        except BaseException as error:
+            logger.exception("A message could not be worked on")
+            ending = outcomes.unworkable(delivery, error, self.name)
+        self._committer.put(ending)
+
+    def _work_later(self, delivery: Delivery, slot: Slot) -> Ending:
+        try:
+            return self._stores.call(lambda: self._executor.execute(delivery, slot.occupy))
+        except Aborted:
+            return Released(delivery)
+
+    def _thread_is_free(self) -> None:
+        self._fetcher.thread_is_free()
+
+    def _all_ended(self) -> None:
+        self._fetcher.thread_is_free()
+
+    def _end_overrun(self, run: Run) -> None:
+        """End the run that overran, and with it the crew; its neighbours go back."""
+        if not self.overrun:
+            self.overrun = True
+            self._committer.put(self._executor.timed_out(run))
+            self._fetcher.stop()
+
+    def _wait_for_threads(self, deadline: float) -> bool:
+        while not self._pool.join(0.05):
+            if self._aborted.is_set() or self.overrun or monotonic() > deadline:
+                return self._pool.join(0.0)
+            self._terms.beat()
+        return True
+
+
+def worker_name(tag: str) -> str:
+    """What the signals call this process."""
+    name = f"{socket.gethostname()}:{os.getpid()}"
+    return f"{tag}@{name}" if tag else name
+
+
+def threads_of(config: ServerConfig, concurrency: int | None) -> int:
+    """Threads for a concurrency as given, else as configured, else twice the CPUs (Go: redis.go:69); 0 stays 0."""
+    for given in (concurrency, config.concurrency):
+        if given is not None:
+            return given
+    return 2 * (os.cpu_count() or 1)
+
+
+def _leases_messages(server: Server) -> bool:
+    return server.broker.lease is Lease.MESSAGE
+
+
+def _start_thread(target: Callable[[], None], name: str) -> Thread:
+    thread = Thread(target=target, name=name, daemon=True)
+    thread.start()
+    return thread

@@ -1,0 +1,100 @@
+"""Keeps a server's stores in order while workers run: renews leases, ends delays, frees what dead workers held."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from django_machinery.relay import relay
+from django_machinery.worker.rounds import Job, Rounds
+
+if TYPE_CHECKING:
+    from django_machinery.server import Server
+    from django_machinery.worker.figures import Figures
+    from django_machinery.worker.stores import Stores
+
+RENEW = 0.3
+"""Renewals and heartbeats are counted in parts of the lease."""
+PROMOTE = 0.05
+RELAY = 1.0
+SWEEP = 1.0
+BEAT = 3.0
+EXPIRE = 60.0
+"""Seconds between two rounds of each job."""
+
+
+class Maintenance:
+    """Two threads: one renews leases, so that nothing can make it late; the other does all that may take its time."""
+
+    def __init__(
+        self,
+        server: Server,
+        stores: Stores,
+        *,
+        tokens: Callable[[], Collection[str]],
+        lost: Callable[[str], None],
+        figures: Callable[[], Iterable[Figures]],
+        chores: Collection[Job] = (),
+    ) -> None:
+        """`tokens`: those whose processes live and move. `lost` is told of one that the store says is not held."""
+        self._server = server
+        self._tokens = tokens
+        self._lost = lost
+        self._figures = figures
+        self._renewed_since = 0.0
+        self._renewed_at = 0.0
+        self._leases = Rounds("leases", stores, [Job(server.config.lease * RENEW, self.renew)])
+        self._chores = Rounds("chores", stores, [*self._jobs(), *chores])
+        self.soon = self._leases.soon
+        """Do something about leases, once, between two renewals."""
+
+    def start(self) -> None:
+        self._leases.start()
+        self._chores.start()
+
+    def stop(self, timeout: float) -> None:
+        """End, after the errands given by `soon`."""
+        self._chores.stop(timeout)
+        self._leases.stop(timeout)
+
+    def renew(self) -> None:
+        """Prolong the leases of all that live. Raises `BrokerUnavailable`."""
+        tokens = set(self._tokens())
+        if not tokens:
+            return
+        held = self._server.broker.renew(tokens)
+        now = monotonic()
+        if now - self._renewed_at > self._server.config.lease:
+            self._renewed_since = now
+        self._renewed_at = now
+        for token in tokens - held:
+            self._lost(token)
+
+    def _jobs(self) -> list[Job]:
+        server = self._server
+        jobs = [
+            Job(RELAY, lambda: relay(server)),
+            Job(SWEEP, self._sweep),
+            Job(BEAT, self._beat),
+            Job(EXPIRE, server.backend.expire),
+        ]
+        if server.broker.supports_delay:
+            jobs.append(Job(PROMOTE, server.broker.promote))
+        return jobs
+
+    def _sweep(self) -> None:
+        """Free what dead workers held, but only after a lease's time of renewing without a break.
+
+        When the store was away, or this machine asleep, the leases of everybody have run out: they get time to renew.
+        """
+        lease = self._server.config.lease
+        if self._renewed_at - self._renewed_since >= lease and monotonic() - self._renewed_at < lease:
+            self._server.broker.sweep()
+
+    def _beat(self) -> None:
+        from django_machinery.models import WorkerProcess
+
+        rows = [(f.token, f.busy, f.done, f.failed, f.rss) for f in self._figures()]
+        if rows:
+            WorkerProcess.objects.db_manager(self._server.config.database).beat(rows)

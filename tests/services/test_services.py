@@ -87,6 +87,7 @@ def test_a_server_that_cannot_start_shows_its_log_and_leaves_no_process(kind: ty
 @pytest.mark.parametrize("kind", [MariaDB, Postgres])
 def test_a_missing_server_says_what_to_install(kind: type[Service], monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(kind, "programs", ("no-such-program",))
+    monkeypatch.setattr(kind, "modules", ())
     assert kind.missing() == f"{kind.name} is not available, no-such-program not found: {kind.install}"
 
 

@@ -2,3 +2,9 @@
 
 `PushBroker` is driven by its server, like RabbitMQ; `LeasingBroker` is polled and leases each message, like SQS.
 """
+
+DRIVERS = {
+    "push": {"broker": "tests.toys.push.PushBroker"},
+    "leasing": {"broker": "tests.toys.leasing.LeasingBroker"},
+}
+"""For `MACHINERY[...]["DRIVERS"]`."""

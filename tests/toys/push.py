@@ -62,7 +62,8 @@ class Server:
             self.push()
 
     def connect(self, consumer: PushConsumer) -> None:
-        with self.lock:
+        """Call it with the lock. A consumer that is connected stays so."""
+        if consumer not in self._consumers:
             self._consumers.append(consumer)
 
     def disconnect(self, consumer: PushConsumer, messages: Iterable[Message]) -> None:
@@ -95,6 +96,10 @@ class Server:
                     return True
         return False
 
+    def drop_connections(self) -> None:
+        for consumer in list(self._consumers):
+            consumer.cut()
+
     def depth(self, queue: str) -> int:
         with self.lock:
             return len(self._queues[queue])
@@ -122,7 +127,7 @@ class PushConsumer(Consumer):
         self._unsettled: dict[int, Message] = {}
         # Its put() may interrupt a get() of the same thread, as a signal handler does; that of Event may not.
         self._bell: SimpleQueue[None] = SimpleQueue()
-        server.connect(self)
+        self._closed = False
 
     def receive(self, message: Message) -> None:
         """The server pushes a message, with its lock held."""
@@ -137,6 +142,9 @@ class PushConsumer(Consumer):
 
     def fetch(self, limit: int, *, alone: bool = False) -> list[Delivery]:
         with self._server.lock:
+            if self._closed:
+                return []
+            self._server.connect(self)
             self.window = limit - len(self._buffer)
             self._server.push()
             taken = [self._buffer.popleft() for _ in range(min(limit, len(self._buffer)))]
@@ -166,10 +174,11 @@ class PushConsumer(Consumer):
 
     def close(self) -> None:
         with self._server.lock:
+            self._closed = True
             self._server.disconnect(self, map(_uncount, self._forget_all()))
 
     def cut(self) -> None:
-        """The connection dies with its process: the server delivers again what was not settled.
+        """The connection dies: the server delivers again what was not settled. The next fetch makes a new connection.
 
         A suspect that was alone on the connection is blamed.
         """
@@ -211,6 +220,10 @@ class PushBroker(Broker):
     def publish_bytes(self, queue: str, body: bytes) -> None:
         """What a program that is not ours may do."""
         self._server.publish([(body, queue, "")])
+
+    def drop_connections(self) -> None:
+        """What a restart of the server does, or a network that fails."""
+        self._server.drop_connections()
 
     def consumer(self, queues: Sequence[str], names: Collection[str], token: str) -> PushConsumer:
         return PushConsumer(self._server, queues, names, token)

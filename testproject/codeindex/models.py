@@ -1,7 +1,5 @@
 """What an index consists of: the package as a whole, its files, and the identifiers that are used most."""
 
-from typing import ClassVar, Self
-
 from django.db import models
 
 
@@ -17,8 +15,6 @@ class Index(models.Model):
     lines = models.PositiveIntegerField(default=0)
     identifiers = models.PositiveIntegerField(default=0, help_text="How many times any identifier is used.")
 
-    objects: ClassVar[models.Manager[Self]]
-
     class Meta:
         ordering = ("-pk",)
         verbose_name_plural = "indexes"
@@ -31,12 +27,10 @@ class SourceFile(models.Model):
     """The counts of one file, stored by the task that read it."""
 
     index = models.ForeignKey(Index, models.CASCADE)
-    path = models.CharField(max_length=1000, help_text="From the package on: django/db/models/query.py.")
+    path = models.CharField(max_length=700, help_text="From the package on: django/db/models/query.py.")
     lines = models.PositiveIntegerField()
     identifiers = models.JSONField(help_text="How often each identifier is used.")
     error = models.CharField(max_length=500, blank=True, help_text="Why Python cannot read the file.")
-
-    objects: ClassVar[models.Manager[Self]]
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=("index", "path"), name="codeindex_one_row_a_file"),)
@@ -52,8 +46,6 @@ class Identifier(models.Model):
     name = models.CharField(max_length=500)
     uses = models.PositiveIntegerField()
     in_files = models.PositiveIntegerField()
-
-    objects: ClassVar[models.Manager[Self]]
 
     class Meta:
         ordering = ("-uses", "name")

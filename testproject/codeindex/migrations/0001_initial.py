@@ -57,7 +57,7 @@ class Migration(migrations.Migration):
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 (
                     "path",
-                    models.CharField(help_text="From the package on: django/db/models/query.py.", max_length=1000),
+                    models.CharField(help_text="From the package on: django/db/models/query.py.", max_length=700),
                 ),
                 ("lines", models.PositiveIntegerField()),
                 ("identifiers", models.JSONField(help_text="How often each identifier is used.")),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Event, Thread
@@ -116,6 +116,11 @@ class Crew:
         """Tasks that have failed for good."""
         return self._committer.failed
 
+    @property
+    def has_enough(self) -> bool:
+        """Were `max_tasks` started?"""
+        return self._fetcher.has_enough
+
     def run(self, *, drain: bool = False) -> None:
         """Work until `stop`, `abort`, the last of `max_tasks` or, with `drain`, until nothing is left."""
         self._committer.start()
@@ -202,6 +207,11 @@ def worker_name(tag: str) -> str:
     """What the signals call this process."""
     name = f"{socket.gethostname()}:{os.getpid()}"
     return f"{tag}@{name}" if tag else name
+
+
+def queues_of(config: ServerConfig, queues: Sequence[str] | None) -> tuple[str, ...]:
+    """The queues to consume: as given, else as configured, else the default queue."""
+    return tuple(queues or config.queues or (config.default_queue,))
 
 
 def threads_of(config: ServerConfig, concurrency: int | None) -> int:

@@ -85,7 +85,7 @@ class Fetcher:
         """Fetch until `stop`, until `max_tasks` were started or, with `drain`, until nothing is left to run."""
         self._ends_when_empty |= drain
         empty_rounds = 0
-        while not self._stopped.is_set() and not self._has_enough():
+        while not self._stopped.is_set() and not self.has_enough:
             self._beat()
             quiet = self.held == 0
             busy = self._make_round()
@@ -111,14 +111,16 @@ class Fetcher:
         """Deliveries that are neither settled nor given back."""
         return self.claimed - self._committer.ended
 
+    @property
+    def has_enough(self) -> bool:
+        """Were `max_tasks` started?"""
+        enough = self._max_tasks is not None and self.claimed >= self._max_tasks
+        return enough and not self._pool.waiting and not self._isolated
+
     def give_back_all(self) -> None:
         """Release everything that no thread has started."""
         isolated, self._isolated = self._isolated, []
         self._give_back([*isolated, *self._pool.take_back()])
-
-    def _has_enough(self) -> bool:
-        enough = self._max_tasks is not None and self.claimed >= self._max_tasks
-        return enough and not self._pool.waiting and not self._isolated
 
     def _make_round(self) -> bool:
         """Claim and hand out, or wait for something to change; false when there was nothing to claim."""

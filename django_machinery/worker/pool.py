@@ -40,7 +40,7 @@ class Pool:
     """Up to `limit` threads that take deliveries in order, the next as soon as one is free.
 
     `work(delivery, slot)` runs one to its end and hands its outcome on; it must not raise. `hungry` is called by a
-    thread that has nothing more to do. Handing over takes no lock of ours: `SimpleQueue` wakes a thread only if one sleeps.
+    thread that has nothing more to do. Handing over is cheap: `SimpleQueue` takes a lock only where a thread sleeps.
     """
 
     def __init__(

@@ -14,7 +14,7 @@ from django.db import DatabaseError
 
 from django_machinery import signals
 from django_machinery.exceptions import StoreError
-from django_machinery.worker.crew import Crew, Terms, threads_of
+from django_machinery.worker.crew import Crew, Terms, queues_of, threads_of
 from django_machinery.worker.fetcher import Suspects
 from django_machinery.worker.figures import Figures, resident_memory
 from django_machinery.worker.hooks import Hooks
@@ -42,7 +42,7 @@ class Worker:
         self.server = server
         self.tag = tag
         self.concurrency = threads_of(server.config, concurrency)
-        self.queues = tuple(queues or server.config.queues or (server.config.default_queue,))
+        self.queues = queues_of(server.config, queues)
         self._hooks = Hooks()
         self._stores = Stores(server.config)
         self._stopped = Event()

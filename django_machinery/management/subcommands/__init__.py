@@ -1,0 +1,15 @@
+"""The subcommands of `manage.py machinery`, a module each: what it is (HELP), what it takes, what it does."""
+
+from django_machinery.management.subcommands import child, dead, delayed, pending, purge, requeue, send, worker
+from django_machinery.management.subcommands.base import Subcommand
+
+SUBCOMMANDS: dict[str, Subcommand] = {
+    "worker": worker,
+    "send": send,
+    "pending": pending,
+    "delayed": delayed,
+    "dead": dead,
+    "requeue": requeue,
+    "purge": purge,
+    "child": child,
+}

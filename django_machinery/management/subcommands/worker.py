@@ -1,0 +1,87 @@
+"""`manage.py runworker`, and `manage.py machinery worker`, which is the same."""
+
+from __future__ import annotations
+
+import sys
+from argparse import BooleanOptionalAction
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import OperationalError
+
+from django_machinery.management.subcommands.base import add_server, server_of
+from django_machinery.management.subcommands.kinds import count, count_or_zero, names, seconds
+from django_machinery.server import Server
+from django_machinery.worker.crew import queues_of, threads_of
+from django_machinery.worker.plan import Plan
+from django_machinery.worker.reloading import watch_code
+from django_machinery.worker.supervisor import Supervisor
+
+HELP = "Run tasks, in child processes, until SIGTERM or SIGINT: the first lets tasks finish, the second ends them."
+
+
+def add_arguments(parser: CommandParser) -> None:
+    add_server(parser)
+    parser.add_argument("--queues", type=names, help="consume these, a,b, the most urgent first (default: QUEUES)")
+    parser.add_argument("--concurrency", type=count_or_zero, help="threads a process; 0: as needed, up to MAX_THREADS")
+    parser.add_argument("--processes", type=count, default=1, help="child processes (default: %(default)s)")
+    parser.add_argument("--tag", default="", help="a name for this worker, shown to operators")
+    parser.add_argument("--drain", action="store_true", help="end when nothing is left to run")
+    parser.add_argument("--max-tasks", type=count, help="replace a process after that many tasks")
+    parser.add_argument("--shutdown-timeout", type=seconds, help="seconds for running tasks when asked to stop")
+    parser.add_argument(
+        "--reload",
+        action=BooleanOptionalAction,
+        default=None,
+        help="replace processes when code changes (default: DEBUG)",
+    )
+    parser.add_argument("--heartbeat-file", type=Path, help="touch this while all processes consume")
+
+
+def handle(command: BaseCommand, options: Mapping[str, Any]) -> None:
+    """Exits with 0 when all tasks could finish, else with 1."""
+    if not command.requires_system_checks:
+        command.check()
+    _warn_of_migrations(command)
+    server = server_of(options)
+    plan = _plan(server, options)
+    supervisor = Supervisor(server, plan, lambda line: _print(command, line))
+    reload = settings.DEBUG if options["reload"] is None else options["reload"]
+    if reload and not plan.drain:
+        watch_code(supervisor.reload)
+    status = supervisor.run()
+    if status:
+        sys.exit(status)
+
+
+def _plan(server: Server, options: Mapping[str, Any]) -> Plan:
+    if server.broker.executes_inline:
+        raise CommandError(
+            f"The broker of server {server.alias!r} runs tasks as they are sent: there is nothing to do."
+        )
+    timeout = options["shutdown_timeout"]
+    return Plan(
+        queues=queues_of(server.config, options["queues"]),
+        processes=options["processes"],
+        concurrency=threads_of(server.config, options["concurrency"]),
+        shutdown_timeout=server.config.shutdown_timeout if timeout is None else timeout,
+        tag=options["tag"],
+        drain=options["drain"],
+        max_tasks=options["max_tasks"],
+        heartbeat_file=options["heartbeat_file"],
+        verbosity=options["verbosity"],
+    )
+
+
+def _print(command: BaseCommand, line: str) -> None:
+    command.stdout.write(line)
+    command.stdout.flush()
+
+
+def _warn_of_migrations(command: BaseCommand) -> None:
+    with suppress(OperationalError):  # a database that is away is waited for
+        command.check_migrations()

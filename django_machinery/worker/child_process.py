@@ -1,0 +1,107 @@
+"""A child process as its supervisor sees it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Sequence
+from contextlib import suppress
+from time import monotonic
+
+from django_machinery.worker.figures import Figures
+from django_machinery.worker.launch import child_environment
+from django_machinery.worker.pipes import LOST, ExitStatus, ReportReader
+
+STARTING = 60.0
+"""Seconds that a child may take to import the project before it counts as hung."""
+
+
+class ChildProcess:
+    """A running child: what it was told, what it says, how it ended."""
+
+    def __init__(self, token: str, command: Sequence[str], *, alone: bool) -> None:
+        """Start it. `command` is completed by the descriptors of its two pipes."""
+        self.token = token
+        self.alone = alone
+        """It was started for suspects."""
+        self.started = monotonic()
+        self.figures = Figures(token)
+        self.gone = False
+        """It has given back all that it held."""
+        self.ready = False
+        """It consumes."""
+        self.mute = False
+        """It will not report any more."""
+        self._lost_since: float | None = None
+        self._beaten = self.started
+        orders, self._orders = os.pipe()
+        self.reports, reports = os.pipe()
+        self._reader = ReportReader(self.reports)
+        try:
+            self._process = subprocess.Popen(
+                [*command, f"--orders={orders}", f"--reports={reports}"],
+                env=child_environment(),
+                stdin=subprocess.DEVNULL,
+                pass_fds=(orders, reports),
+            )
+        finally:
+            os.close(orders)
+            os.close(reports)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def ended(self) -> bool:
+        return self._process.poll() is not None
+
+    @property
+    def status(self) -> int | None:
+        """The exit status, -N for signal N, None while it runs."""
+        return self._process.returncode
+
+    @property
+    def ended_well(self) -> bool:
+        """In good order, with nothing held any more."""
+        return self.gone and self.status in (ExitStatus.DONE, ExitStatus.RECYCLED)
+
+    @property
+    def age(self) -> float:
+        """Seconds since its start."""
+        return monotonic() - self.started
+
+    def moves(self, within: float) -> bool:
+        """Has its fetch loop moved in the last `within` seconds, or is it still starting?"""
+        return monotonic() - self._beaten < (within if self.ready else STARTING)
+
+    def overdue(self, grace: float) -> bool:
+        """Was it told more than `grace` seconds ago that its lease is lost?"""
+        return self._lost_since is not None and monotonic() - self._lost_since > grace
+
+    def tell(self, order: bytes) -> None:
+        """Give it an order. One that has ended cannot hear it."""
+        if order == LOST and self._lost_since is None:
+            self._lost_since = monotonic()
+        with suppress(OSError):
+            os.write(self._orders, order)
+
+    def hear(self) -> None:
+        """Take in what it has reported."""
+        try:
+            for report in self._reader.read():
+                self.figures = report.figures
+                self.gone = report.gone
+                self.ready = True
+                self._beaten = monotonic()
+        except EOFError:
+            self.mute = True
+
+    def kill(self) -> None:
+        """End it at once, also one that is stopped or hangs."""
+        self._process.kill()
+
+    def close(self) -> None:
+        """Close the pipes, once it has ended."""
+        os.close(self._orders)
+        os.close(self.reports)

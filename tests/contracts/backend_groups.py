@@ -107,8 +107,12 @@ class Chords(BackendTopic):
         assert not backend.trigger_chord(unique("group"), unique("task"))
 
 
-@pytest.mark.parametrize("config", [{"results_expire_in": 1}], indirect=True)
+# On each test, for a mark on the class would be inherited by the whole contract.
+short_lived = pytest.mark.parametrize("config", [{"results_expire_in": 1}], indirect=True, ids=["1 s"])
+
+
 class Expiry(BackendTopic):
+    @short_lived
     def test_a_result_expires(self, backend: ResultBackend):
         signature = task()
         backend.set_states([success(signature)])
@@ -119,6 +123,7 @@ class Expiry(BackendTopic):
 
         wait_until(gone)
 
+    @short_lived
     def test_a_group_expires_with_its_members_once_it_is_settled(self, backend: ResultBackend, group: MakeGroup):
         uuid, members = group(2, callback=task())
         backend.set_states([success(member) for member in members])
@@ -131,6 +136,7 @@ class Expiry(BackendTopic):
 
         wait_until(gone)
 
+    @short_lived
     def test_what_is_not_settled_is_spared(self, backend: ResultBackend, group: MakeGroup):
         if self.expires_everything:
             pytest.skip("expires_everything")

@@ -74,7 +74,6 @@ class EagerBroker(Broker):
         if self.execute is None:
             raise BrokerError("This eager broker has nothing that executes tasks: servers[...] builds one that has.")
         thread = self._thread
-        outer, thread.following_up = thread.following_up, False
         thread.running.append(deliveries)
         try:
             while deliveries:
@@ -82,7 +81,6 @@ class EagerBroker(Broker):
                 self.execute([deliveries.popleft()])
         finally:
             thread.running.pop()
-            thread.following_up = outer
             if not thread.running:
                 thread.runs.clear()
 

@@ -1,0 +1,49 @@
+"""Every broker with every result backend that is present."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import toys
+from tests.contracts.support import unique
+from tests.databases import ALIASES, database_params
+
+BROKERS = ("push", "leasing", "duplicating", "eager")
+"""Those outside of the database; `duplicating` is the leasing one when it delivers every third message twice."""
+
+PAIRS = [
+    *((alias, "orm", backend) for alias in ALIASES for backend in ("orm", "eager")),
+    *(("default", broker, backend) for broker in BROKERS for backend in ("orm", "eager")),
+]
+"""(database, broker, backend): the database keeps the app's own tables whatever the broker."""
+
+
+def pairs(*brokers: str) -> list[Any]:
+    """Parameters `database, broker, backend`: all, or those of the brokers named."""
+    return [
+        pytest.param(
+            database, broker, backend, marks=database_params(database)[0].marks, id=f"{broker}-{backend}-{database}"
+        )
+        for database, broker, backend in PAIRS
+        if not brokers or broker in brokers
+    ]
+
+
+def settings_of(database: str, broker: str, backend: str, directory: Path) -> dict[str, Any]:
+    """An entry for MACHINERY."""
+    urls = {
+        "orm": f"orm://{database}",
+        "eager": "eager://",
+        "push": f"push://{unique('server')}",
+        "leasing": f"leasing://{directory}/messages",
+        "duplicating": f"leasing://{directory}/messages?duplicates=3",
+    }
+    return {
+        "BROKER": urls[broker],
+        "RESULT_BACKEND": urls[backend],
+        "LOCK": "eager://",
+        "DATABASE": database,
+        "DRIVERS": toys.DRIVERS,
+        "LEASE": 3.0,
+    }

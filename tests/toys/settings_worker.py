@@ -1,0 +1,11 @@
+"""Settings of processes whose servers are those of the running test, for brokers that tests alone have.
+
+The environment is that of `tests.settings_worker`, and MACHINERY_TEST_SERVERS with MACHINERY as JSON.
+"""
+
+import json
+import os
+
+from tests.settings_worker import *  # noqa: F403
+
+MACHINERY = json.loads(os.environ["MACHINERY_TEST_SERVERS"])

@@ -146,7 +146,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("rank", models.SmallIntegerField(db_column="rank_")),
-                ("due_at", models.DateTimeField(null=True)),
+                ("due_at", models.DateTimeField()),
                 ("expires_at", models.DateTimeField(null=True)),
                 ("body", django_machinery.models.fields.WireTextField()),
                 ("worker_id", models.BigIntegerField(null=True)),
@@ -159,14 +159,14 @@ class Migration(migrations.Migration):
             options={
                 "db_table": "machinery_message",
                 "indexes": [
-                    models.Index(fields=["status", "queue", "rank", "id"], name="machinery_message_claim"),
+                    models.Index(fields=["status", "queue", "rank", "due_at", "id"], name="machinery_message_claim"),
                     django_machinery.models.fields.SparseIndex(
                         fields=["status", "due_at"],
                         name="machinery_message_due",
-                        where=models.Q(("due_at__isnull", False)),
+                        where=models.Q(("status__in", [1, 4])),
                     ),
                     django_machinery.models.fields.SparseIndex(
-                        fields=["name"], name="machinery_message_parked", where=models.Q(("status", 3))
+                        fields=["status", "name"], name="machinery_message_parked", where=models.Q(("status", 3))
                     ),
                 ],
                 "constraints": [models.UniqueConstraint(fields=("uuid",), name="machinery_message_uuid")],

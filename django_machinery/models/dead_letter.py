@@ -2,11 +2,83 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Iterable
+from typing import ClassVar, Protocol
 
 from django.db import models
 
+from django_machinery.models.clock import StoreTime
 from django_machinery.models.fields import WireCharField, WireTextField
+
+
+class Delivery(Protocol):
+    """What is kept of a delivery."""
+
+    body: bytes
+    queue: str
+    uuid: str
+    claim: int
+    crashes: int
+
+
+class Invocation(Protocol):
+    """What is kept of a signature."""
+
+    @property
+    def uuid(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+
+
+class Burial(Protocol):
+    """Why, and by whom."""
+
+    @property
+    def reason(self) -> str: ...
+    @property
+    def detail(self) -> str: ...
+    @property
+    def worker(self) -> str: ...
+
+
+class Buried(Protocol):
+    """The outcome of a delivery that will not be run."""
+
+    @property
+    def delivery(self) -> Delivery: ...
+    @property
+    def signature(self) -> Invocation | None: ...
+    @property
+    def burial(self) -> Burial | None: ...
+
+
+class DeadLetterManager(models.Manager["DeadLetter"]):
+    """Burying, and what may be dug out again."""
+
+    def bury(self, server: str, outcome: Buried) -> None:
+        """Keep a message. A delivery that comes again after a crash is buried once."""
+        delivery, signature, burial = outcome.delivery, outcome.signature, outcome.burial
+        assert burial is not None
+        self.get_or_create(
+            server=server,
+            queue=delivery.queue,
+            uuid=signature.uuid if signature is not None else delivery.uuid,
+            body=delivery.body,
+            requeued_at=None,
+            defaults={
+                "name": signature.name if signature is not None else "",
+                "reason": burial.reason,
+                "detail": burial.detail,
+                "claims": delivery.claim,
+                "crashes": delivery.crashes,
+                "worker": burial.worker,
+                "died_at": StoreTime(),
+            },
+        )
+
+    def waiting(self, server: str, ids: Iterable[int]) -> list[DeadLetter]:
+        """Those of these letters that were not requeued yet, oldest first."""
+        return list(self.filter(server=server, id__in=list(ids), requeued_at=None).order_by("id"))
 
 
 class DeadLetter(models.Model):
@@ -28,6 +100,8 @@ class DeadLetter(models.Model):
     died_at = models.DateTimeField()
     requeued_at = models.DateTimeField(null=True)
 
+    objects: ClassVar[DeadLetterManager] = DeadLetterManager()
+
     class Meta:
         db_table = "machinery_dead_letter"
         indexes: ClassVar = [
@@ -38,3 +112,8 @@ class DeadLetter(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name or 'undecodable'} {self.uuid}: {self.reason}"
+
+    def mark_requeued(self) -> None:
+        """Note that its message was sent again."""
+        self.requeued_at = StoreTime()
+        self.save(update_fields=["requeued_at"])

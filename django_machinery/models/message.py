@@ -2,11 +2,146 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, ClassVar
 
-from django.db import models
+from django.db import models, transaction
+from django.db.models import Case, F, Q, QuerySet, Value, When
 
 from django_machinery.models.fields import SparseIndex, WireCharField, WireTextField
+from django_machinery.models.managers import HotManager
+from django_machinery.models.sql.rows import Claimed, Fence, NewMessage, OutboxRow
+from django_machinery.models.worker_process import WorkerProcess
+from django_machinery.protocol.codec import encode_signature
+
+if TYPE_CHECKING:
+    from django_machinery.protocol.signature import Signature
+
+RELAY_TIME = 10.0
+"""Seconds that a relay has to publish what it took from the outbox before another takes it."""
+
+
+class MessageManager(HotManager["Message"]):
+    """How messages come, are held and go. Single steps: transactions are the caller's."""
+
+    def put(self, rows: Sequence[NewMessage]) -> None:
+        """Insert messages, or replace those of the same UUIDs."""
+        self.sql.put_messages(self.connection, rows)
+
+    def claim(self, worker_id: int, queues: Sequence[str], limit: int, *, alone: bool = False) -> list[Claimed]:
+        """Claim ready messages, those of earlier queues first; with `alone` suspects instead."""
+        status = Message.Status.SUSPECT if alone else Message.Status.READY
+        claimed: list[Claimed] = []
+        for queue in queues:
+            if len(claimed) < limit:
+                claimed += self.sql.claim(self.connection, worker_id, queue, status, limit - len(claimed))
+        return claimed
+
+    def claim_parked(self, worker_id: int, queues: Sequence[str], names: Sequence[str], limit: int) -> list[Claimed]:
+        """Claim messages that were parked by a worker which did not know their task."""
+        if not names or not queues:
+            return []
+        return self.sql.claim_parked(self.connection, worker_id, queues, names, limit)
+
+    def settle(self, worker_id: int, fences: Sequence[Fence]) -> int:
+        """Delete what this worker still holds of these; returns how many."""
+        return self.sql.settle(self.connection, worker_id, fences) if fences else 0
+
+    def held(self, worker_id: int, fences: Sequence[Fence]) -> set[Fence]:
+        """What this worker still holds of these; in a transaction, until its end."""
+        rows = self.filter(id__in=[id for id, _ in fences], worker_id=worker_id).order_by("id")
+        if self.connection.in_atomic_block:
+            rows = rows.select_for_update()
+        return {*rows.values_list("id", "claims")} & {*fences}
+
+    def replaced(self, worker_id: int, fences: Sequence[Fence]) -> set[Fence]:
+        """Which of these this worker held when they were replaced by a message of the same UUID, such as a retry."""
+        rows = self.filter(id__in=[id for id, _ in fences], worker_id=worker_id).exclude(status=Message.Status.CLAIMED)
+        return {*rows.values_list("id", F("claims") - 1)} & {*fences}
+
+    def give_back(self, worker_id: int, fences: Sequence[Fence], *, parked: bool = False) -> int:
+        """Undo claims of this worker, without counting them; returns how many still were its own."""
+        return self.sql.give_back(self.connection, worker_id, fences, parked) if fences else 0
+
+    def give_back_all(self, worker_id: int) -> int:
+        """Undo all claims of a worker that ends in good order."""
+        back = Case(When(suspect=True, then=Value(Message.Status.SUSPECT)), default=Value(Message.Status.READY))
+        held = self.filter(status=Message.Status.CLAIMED, worker_id=worker_id)
+        return held.update(status=back, worker_id=None, claims=F("claims") - 1)
+
+    def reclaim(self, worker_id: int) -> int:
+        """Make everything that a dead worker held a suspect; what it ran alone is blamed. Returns how many."""
+        return _accuse(self.filter(status=Message.Status.CLAIMED, worker_id=worker_id))
+
+    def reclaim_strays(self) -> int:
+        """`reclaim` for every worker that is lost or gone."""
+        alive = WorkerProcess.objects.using(self.db).filter(lease_until__isnull=False).values("id")
+        strays = self.filter(status=Message.Status.CLAIMED).exclude(worker_id__in=alive)
+        return _accuse(strays) if strays.exists() else 0
+
+    def any_ready(self, queues: Sequence[str]) -> bool:
+        """Is there anything to claim?"""
+        return self.filter(status=Message.Status.READY, queue__in=queues).exists()
+
+    def promote(self, limit: int) -> list[str]:
+        """Make delayed messages ready that are due; returns the queue of each."""
+        return self.sql.promote(self.connection, limit)
+
+    def ready(self, queue: str) -> QuerySet[Message]:
+        """What waits on a queue, in the order in which it is handed out; suspects, which run alone, at the end."""
+        waiting = self.filter(status__in=(Message.Status.READY, Message.Status.SUSPECT), queue=queue)
+        return waiting.order_by("status", "rank", "due_at", "id")
+
+    def delayed(self) -> QuerySet[Message]:
+        """What waits for its time, soonest first."""
+        return self.filter(status=Message.Status.LATER).order_by("due_at", "id")
+
+    def suspects(self, queues: Sequence[str]) -> QuerySet[Message]:
+        """What waits to be run alone."""
+        return self.filter(status=Message.Status.SUSPECT, queue__in=queues)
+
+    def outbox_put(self, server: str, signatures: Sequence[Signature]) -> list[Fence]:
+        """Keep messages for a server's broker until they are due; for each its row's id and number of writes."""
+        now = datetime.now(UTC)
+        rows = {s.uuid: _outbox_row(server, s, now) for s in signatures}
+        self.put(list(rows.values()))
+        found = self.filter(uuid__in=list(rows)).values_list("uuid", "id", "claims")
+        fences = {uuid: (id, claims) for uuid, id, claims in found}
+        return [fences[signature.uuid] for signature in signatures]
+
+    def outbox_due(self, server: str, limit: int, age: float) -> list[OutboxRow]:
+        """Messages that are due and were written at least `age` seconds ago; no other relay gets them for a while."""
+        return self.sql.take_outbox(self.connection, server, limit, age, RELAY_TIME)
+
+    def outbox_delete(self, rows: Iterable[Fence]) -> int:
+        """Delete what was published, unless it was written again meanwhile; returns how many rows."""
+        published = [Q(id=id, claims=claims) for id, claims in rows]
+        count = 0
+        with transaction.atomic(using=self.db):
+            for start in range(0, len(published), 200):
+                chunk = Q(*published[start : start + 200], _connector=Q.OR)
+                count += self.filter(chunk, status=Message.Status.OUTBOX).delete()[0]
+        return count
+
+
+def _accuse(held: QuerySet[Message]) -> int:
+    """A suspect among them was run alone, so the crash was its own."""
+    blame = Case(When(suspect=True, then=F("crashes") + 1), default=F("crashes"))
+    return held.update(status=Message.Status.SUSPECT, worker_id=None, crashes=blame, suspect=True)
+
+
+def _outbox_row(server: str, signature: Signature, now: datetime) -> NewMessage:
+    return NewMessage(
+        uuid=signature.uuid,
+        queue=signature.queue,
+        name=signature.name,
+        status=Message.Status.OUTBOX,
+        rank=-signature.priority,
+        due_at=max(signature.eta or now, now),
+        body=encode_signature(signature).decode(),
+        relay_to=server,
+    )
 
 
 class Message(models.Model):
@@ -29,14 +164,14 @@ class Message(models.Model):
     status = models.SmallIntegerField(choices=Status)
     rank = models.SmallIntegerField(db_column="rank_")
     """The priority, negated, so that one index gives the order."""
-    due_at = models.DateTimeField(null=True)
-    """When to make it ready (LATER) or to send it (OUTBOX); null in every other status."""
+    due_at = models.DateTimeField()
+    """When it became ready, becomes ready (LATER) or is to be sent (OUTBOX). Of equals the longest ready come first."""
     expires_at = models.DateTimeField(null=True)
     body = WireTextField()
     worker_id = models.BigIntegerField(null=True)
     """The row of the worker process that holds it, or held it last."""
     claims = models.IntegerField(db_default=0)
-    """How often it has been handed out, released claims not counted; in the outbox, how often it has been written."""
+    """How often it has been handed out, released claims not counted; in the outbox, how often it was written again."""
     crashes = models.SmallIntegerField(db_default=0)
     suspect = models.BooleanField(db_default=False)
     """It was held by a process that crashed."""
@@ -44,15 +179,15 @@ class Message(models.Model):
     """Outbox: the settings alias of the server whose broker it has to reach."""
     created_at = models.DateTimeField()
 
+    objects: ClassVar[MessageManager] = MessageManager()
+
     class Meta:
         db_table = "machinery_message"
         constraints: ClassVar = [models.UniqueConstraint(fields=["uuid"], name="machinery_message_uuid")]
         indexes: ClassVar = [
-            models.Index(fields=["status", "queue", "rank", "id"], name="machinery_message_claim"),
-            SparseIndex(
-                fields=["status", "due_at"], name="machinery_message_due", where=models.Q(due_at__isnull=False)
-            ),
-            SparseIndex(fields=["name"], name="machinery_message_parked", where=models.Q(status=3)),
+            models.Index(fields=["status", "queue", "rank", "due_at", "id"], name="machinery_message_claim"),
+            SparseIndex(fields=["status", "due_at"], name="machinery_message_due", where=Q(status__in=[1, 4])),
+            SparseIndex(fields=["status", "name"], name="machinery_message_parked", where=Q(status=3)),
         ]
 
     def __str__(self) -> str:

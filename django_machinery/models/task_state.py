@@ -2,11 +2,71 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Iterator, Sequence
+from typing import ClassVar, TypeVar
 
 from django.db import models
 
 from django_machinery.models.fields import SparseIndex, WireCharField, WireTextField
+from django_machinery.models.managers import HotManager
+from django_machinery.models.sql.rows import NewTask, Step
+from django_machinery.protocol.states import FINAL
+
+T = TypeVar("T")
+
+CHUNK = 1000
+"""How many UUIDs go into one query: engines bound the parameters of a statement."""
+
+
+class TaskStateManager(HotManager["TaskState"]):
+    """How states follow each other: the first final one wins."""
+
+    def announce(self, rows: Sequence[NewTask]) -> None:
+        """Make tasks PENDING; those that were final start anew."""
+        if rows:
+            self.sql.put_tasks(self.connection, rows)
+
+    def announce_absent(self, rows: Sequence[NewTask]) -> set[str]:
+        """Make those tasks PENDING that have no state; returns their UUIDs."""
+        return self.sql.put_absent_tasks(self.connection, rows) if rows else set()
+
+    def step(self, rows: Sequence[Step]) -> int:
+        """Write states of tasks that are not final; returns how many were written."""
+        return self.sql.step(self.connection, rows) if rows else 0
+
+    def states(self, uuids: Sequence[str]) -> dict[str, str]:
+        """The state of each task that has one; in a transaction nobody changes them until its end."""
+        rows = self.order_by("uuid").values_list("uuid", "state")
+        if self.connection.in_atomic_block:
+            rows = rows.select_for_update()
+        return {uuid: state for chunk in chunks(sorted(uuids), CHUNK) for uuid, state in rows.filter(uuid__in=chunk)}
+
+    def unfinished(self, uuids: Sequence[str]) -> set[str]:
+        """Which of these tasks have a state that is not final."""
+        rows = self.exclude(state__in=FINAL).values_list("uuid", flat=True)
+        return {uuid for chunk in chunks(uuids, CHUNK) for uuid in rows.filter(uuid__in=chunk)}
+
+    def first_generation(self, uuids: Sequence[str]) -> set[str]:
+        """Which of these tasks have never been started anew."""
+        rows = self.filter(generation=0).values_list("uuid", flat=True)
+        return {uuid for chunk in chunks(uuids, CHUNK) for uuid in rows.filter(uuid__in=chunk)}
+
+    def of(self, uuids: Sequence[str]) -> dict[str, TaskState]:
+        """The rows of these tasks with what travels of them."""
+        rows = self.only(*WIRE_FIELDS)
+        return {row.uuid: row for chunk in chunks(uuids, CHUNK) for row in rows.filter(uuid__in=chunk)}
+
+    def members(self, group_uuid: str) -> models.QuerySet[TaskState]:
+        """The rows of a group's members, in their order."""
+        return self.filter(group_uuid=group_uuid).order_by("group_index", "id")
+
+
+def chunks(values: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """`values` in pieces of up to `size`."""
+    return (values[start : start + size] for start in range(0, len(values), size))
+
+
+WIRE_FIELDS = ("uuid", "name", "state", "results", "error", "created_at")
 
 
 class TaskState(models.Model):
@@ -47,6 +107,8 @@ class TaskState(models.Model):
     parent_uuid = WireCharField(null=True)
     schedule_id = models.BigIntegerField(null=True)
     trace_id = WireCharField(max_length=64, db_default="")
+
+    objects: ClassVar[TaskStateManager] = TaskStateManager()
 
     class Meta:
         db_table = "machinery_task_state"

@@ -1,0 +1,24 @@
+"""The database's clock in queries through the ORM: leases and due times of all hosts are measured by it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from django_machinery.models.sql import dialect_for
+
+
+class StoreTime(models.Expression):
+    """The present time of the database plus `offset` seconds.
+
+    Not `Now`, which on MySQL is in the server's time zone, while Django keeps times in UTC.
+    """
+
+    def __init__(self, offset: float = 0.0) -> None:
+        super().__init__(output_field=models.DateTimeField())
+        self.offset = offset
+
+    def as_sql(self, compiler: Any, connection: BaseDatabaseWrapper) -> tuple[str, tuple[str | int, ...]]:
+        return dialect_for(connection).clock(connection, self.offset), ()

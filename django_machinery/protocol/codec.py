@@ -44,8 +44,11 @@ DEFAULT_LIMITS = Limits()
 
 def encode_signature(signature: Signature, limits: Limits = DEFAULT_LIMITS) -> bytes:
     """The message that Go would send. EncodeError if a header has no form in JSON, or beyond the limits."""
-    data = encode_value(signature) if _has_odd_headers(signature) else _text(signature)
-    _refuse_unreadable(signature, data, limits)
+    try:
+        data = encode_value(signature) if _has_odd_headers(signature) else _text(signature)
+        _refuse_unreadable(signature, data, limits)
+    except RecursionError as error:
+        raise EncodeError("callbacks or headers nest too deep") from error
     return data
 
 
@@ -119,7 +122,7 @@ def _text(message: Message) -> bytes:
         return escape(encoder.encode(message))
     except UnicodeEncodeError:
         return encode_value(message)
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise EncodeError(f"cannot be written as JSON: {error}") from error
 
 
@@ -133,7 +136,7 @@ def _has_odd_headers(signature: Signature) -> bool:
     return bool(callbacks) and any(map(_has_odd_headers, callbacks))
 
 
-def _refuse_unreadable(message: Message, data: bytes, limits: Limits) -> None:
+def _refuse_unreadable(message: T, data: bytes, limits: Limits) -> None:
     """EncodeError for what would be refused when it is decoded."""
     _, is_canonical = _FORMS[type(message)]
     if (

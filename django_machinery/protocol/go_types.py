@@ -60,14 +60,17 @@ def convert(value: Any, annotation: Any) -> Any:
     """The value as an annotation asks for it, or ArgumentError: ``Expected `int`, got `str` ``.
 
     Nothing is guessed: no "1" for an int. What has no Go type of its own may come as the string that JSON has for it
-    (a date, a UUID, an enum, a Decimal), and an int will do for a float.
+    (a date, a UUID, an enum, a Decimal), and an int will do for a float. An annotation that msgspec cannot check, such
+    as a union of two kinds of list, checks nothing.
     """
     if type(value) is annotation or annotation is Any:
         return value
     try:
         return msgspec.convert(value, annotation)
-    except (ValueError, TypeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise ArgumentError(str(error)) from error
+    except TypeError:
+        return value
 
 
 def results_to_wire(value: Any, annotation: Any = None) -> tuple[TaskResult, ...]:

@@ -22,7 +22,7 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 def encode_value(value: Any) -> bytes:
-    """The JSON of a value made of dict, list, str, int, float, bool, None and Raw. EncodeError for anything else."""
+    """The JSON of dicts, lists, strings, numbers, bool, None and Raw. EncodeError for a value that has none."""
     try:
         return escape(encoder.encode(writable(value)))
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
@@ -84,6 +84,12 @@ def float_text(number: float, *, bits: int = 64) -> str:
     return sign + _with_point(digits, len(whole) - leading_zeros + int(exponent or 0))
 
 
+def float32(number: float) -> float:
+    """The nearest number that a float32 can hold, which is infinite beyond the greatest."""
+    nearest: float = struct.unpack("f", struct.pack("f", number))[0]
+    return nearest
+
+
 def _with_point(digits: str, point: int) -> str:
     """0.DIGITS x 10^point, as Go writes it."""
     if not -6 < point <= 21:
@@ -98,11 +104,7 @@ def _with_point(digits: str, point: int) -> str:
 
 def _float32_digits(number: float) -> str:
     """The fewest digits that read back to the same float32: nine always do."""
-    return next(text for text in (f"{number:.{n}e}" for n in range(9)) if _float32(float(text)) == number)
-
-
-def _float32(number: float) -> float:
-    return float(struct.unpack("f", struct.pack("f", number))[0])
+    return next(text for text in (f"{number:.{n}e}" for n in range(9)) if float32(float(text)) == number)
 
 
 def _text(key: Any) -> str:

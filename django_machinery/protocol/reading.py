@@ -7,7 +7,6 @@ integers, its ways to take a slice and its error texts.
 from __future__ import annotations
 
 import re
-import struct
 from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Annotated, Any, TypeAlias
@@ -18,11 +17,13 @@ from msgspec import Meta, Raw
 from django_machinery.exceptions import ArgumentError, DecodeError
 from django_machinery.protocol.go_base64 import decode_base64
 from django_machinery.protocol.json_reader import Node, Number, Pairs, read_json
+from django_machinery.protocol.json_text import float32
 from django_machinery.protocol.type_table import BYTES, FLOATS, INTEGERS, JSON, SCALARS, UNSIGNED, integer_range
 
 _Decode: TypeAlias = Callable[[Raw | bytes], Any]
 
 _MAX_DEPTH = 250
+_LONGEST_TOLD = 500
 _INTEGER = re.compile(r"-?[0-9]+")
 
 
@@ -33,25 +34,36 @@ def from_wire(type_name: str, value: Raw | bytes, annotation: Any = Any) -> Any:
     Raises ArgumentError, with Go's text where Go has one; where Go panics too.
     """
     read = _READERS.get(type_name)
-    if read is not None:
-        return read(value)
-    if type_name == JSON:
-        return _read_annotated(value, annotation)
+    try:
+        if read is not None:
+            return read(value)
+        if type_name == JSON:
+            return _read_annotated(value, annotation)
+    except RecursionError as error:
+        raise ArgumentError("nested too deep") from error
     raise ArgumentError(f"{type_name} is not one of supported types")
 
 
 def _read_annotated(value: Raw | bytes, annotation: Any) -> Any:
     try:
         return _decoder(annotation).decode(value)
-    except (ValueError, TypeError, RecursionError) as error:
+    except ValueError as error:
         raise ArgumentError(str(error)) from error
 
 
 def _decoder(annotation: Any) -> msgspec.json.Decoder[Any]:
     try:
         return _cached_decoder(annotation)
-    except TypeError:  # not hashable, or no type that msgspec knows: the second is told again
+    except TypeError:
+        return _decoder_of_odd(annotation)
+
+
+def _decoder_of_odd(annotation: Any) -> msgspec.json.Decoder[Any]:
+    """For an annotation that is not hashable, or that msgspec cannot check: the second converts nothing."""
+    try:
         return msgspec.json.Decoder(annotation)
+    except TypeError:
+        return msgspec.json.Decoder(Any)
 
 
 _cached_decoder = lru_cache(maxsize=1024)(msgspec.json.Decoder)
@@ -109,10 +121,10 @@ def _integer(scalar: str, node: Node) -> int:
     signed = scalar in INTEGERS
     function = "ParseInt" if signed else "ParseUint"
     if not _INTEGER.fullmatch(node.text) or (node.text[0] == "-" and not signed):
-        raise ArgumentError(f'strconv.{function}: parsing "{node.text}": invalid syntax')
+        raise ArgumentError(f'strconv.{function}: parsing "{_cut(node.text)}": invalid syntax')
     least, greatest = integer_range("int64" if signed else "uint64")
     if len(node.text) > 20 or not least <= int(node.text) <= greatest:
-        raise ArgumentError(f'strconv.{function}: parsing "{node.text}": value out of range')
+        raise ArgumentError(f'strconv.{function}: parsing "{_cut(node.text)}": value out of range')
     return _wrapped(int(node.text), scalar)
 
 
@@ -126,16 +138,8 @@ def _float(scalar: str, node: Node) -> float:
         raise _mismatch(node, scalar)
     number = float(node.text)
     if number in (float("inf"), float("-inf")):
-        raise ArgumentError(f'strconv.ParseFloat: parsing "{node.text}": value out of range')
-    return _float32(number) if scalar == "float32" else number
-
-
-def _float32(number: float) -> float:
-    """The nearest float32, which is infinite beyond the greatest."""
-    try:
-        return float(struct.unpack("f", struct.pack("f", number))[0])
-    except OverflowError:
-        return float("inf") if number > 0 else float("-inf")
+        raise ArgumentError(f'strconv.ParseFloat: parsing "{_cut(node.text)}": value out of range')
+    return float32(number) if scalar == "float32" else number
 
 
 def _exactly(kind: type, scalar: str, node: Node) -> Any:
@@ -145,7 +149,12 @@ def _exactly(kind: type, scalar: str, node: Node) -> Any:
 
 
 def _mismatch(node: Node, wanted: str) -> ArgumentError:
-    return ArgumentError(f"{_go_text(node)} is not {wanted}")
+    return ArgumentError(f"{_cut(_go_text(node))} is not {wanted}")
+
+
+def _cut(text: str) -> str:
+    """Errors are stored and logged, so a long value is not told whole (Go does)."""
+    return text if len(text) <= _LONGEST_TOLD else text[:_LONGEST_TOLD] + "..."
 
 
 def _go_text(node: Node) -> str:
@@ -172,9 +181,7 @@ def _scalar_readers() -> dict[str, Callable[[Node], Any]]:
 def _decoders(scalar: str) -> tuple[_Decode, _Decode]:
     """What reads one and several of a type as Go does, apart from -0, or raises ValueError."""
     if scalar == "float32":
-        return (lambda value: _float32(_FLOAT.decode(value))), (
-            lambda value: list(map(_float32, _FLOATS.decode(value)))
-        )
+        return (lambda value: float32(_FLOAT.decode(value))), (lambda value: list(map(float32, _FLOATS.decode(value))))
     kind: Any = {"float64": float, "bool": bool, "string": str}.get(scalar)
     if kind is None:
         least, greatest = integer_range(scalar)

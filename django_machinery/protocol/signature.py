@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 
 import msgspec
 from msgspec import Raw
 
+from django_machinery.exceptions import EncodeError
 from django_machinery.protocol.go_types import to_wire
 from django_machinery.protocol.names import go_name
 from django_machinery.protocol.times import format_time, parse_time
@@ -28,13 +29,12 @@ class Arg(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, ren
         return cls(name, *to_wire(value, annotation))
 
 
-class SignatureChanges(TypedDict, total=False):
-    """What `Signature.replace` and `Signature.of` take by name."""
+class SignatureFields(TypedDict, total=False):
+    """What the constructor of `Signature` takes."""
 
     uuid: str
     name: str
     queue: str
-    eta: datetime | timedelta | None
     eta_text: str | None
     group_uuid: str
     group_task_count: int
@@ -51,6 +51,12 @@ class SignatureChanges(TypedDict, total=False):
     sqs_receipt_handle: str
     stop_task_deletion_on_error: bool
     ignore_when_task_not_registered: bool
+
+
+class SignatureChanges(SignatureFields, total=False):
+    """What `Signature.replace` and `Signature.of` take: the fields, and eta as a datetime or a delay from now."""
+
+    eta: datetime | timedelta | None
 
 
 class Signature(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename=go_name):
@@ -87,6 +93,10 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     stop_task_deletion_on_error: bool = False
     ignore_when_task_not_registered: bool = False
 
+    if TYPE_CHECKING:
+
+        def __init__(self, **fields: Unpack[SignatureFields]) -> None: ...
+
     def __post_init__(self) -> None:
         if self.args is not None and not _all_typed(self.args):
             typed = tuple(arg if type(arg) is Arg else Arg.of(arg) for arg in self.args)
@@ -100,14 +110,20 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     def of(cls, name: str, /, *values: Any, **fields: Unpack[SignatureChanges]) -> Self:
         """A signature for the task of that name with these Python values as arguments, and other fields by name.
 
-        Raises EncodeError for a value that has no form on the wire, and for a naive eta.
+        Raises EncodeError for a value that has no form on the wire, and as `replace` does.
         """
         signature = cls(name=name, args=tuple(map(Arg.of, values)))
         return signature.replace(**fields) if fields else signature
 
     def replace(self, **changes: Unpack[SignatureChanges]) -> Self:
-        """A copy with other fields. `eta` is an aware datetime, a timedelta from now, or None; EncodeError if naive."""
+        """A copy with other fields. `eta` is an aware datetime, a timedelta from now, or None.
+
+        Raises EncodeError for a naive eta and for a value that the field cannot hold.
+        """
         fields: dict[str, Any] = {**changes}
+        for name, value in changes.items():
+            if name in _SCALARS:
+                _refuse_other(name, value)
         if "eta" in fields:
             fields["eta_text"] = _eta_text(fields.pop("eta"))
         if fields.get("headers") is not None:
@@ -151,3 +167,22 @@ def _eta_text(eta: datetime | timedelta | None) -> str | None:
     if eta is None:
         return None
     return format_time(datetime.now(UTC) + eta if isinstance(eta, timedelta) else eta)
+
+
+_SCALARS: dict[str, tuple[type, int, int]] = {
+    **dict.fromkeys(
+        ("uuid", "name", "queue", "group_uuid", "broker_message_group_id", "sqs_receipt_handle"), (str, 0, 0)
+    ),
+    **dict.fromkeys(("immutable", "stop_task_deletion_on_error", "ignore_when_task_not_registered"), (bool, 0, 1)),
+    **dict.fromkeys(("group_task_count", "retry_count", "retry_timeout"), (int, -(2**63), 2**63 - 1)),
+    "priority": (int, 0, 255),
+}
+"""What the plain fields hold: the type, and the range of integers."""
+
+
+def _refuse_other(name: str, value: Any) -> None:
+    kind, least, greatest = _SCALARS[name]
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise EncodeError(f"{name}: {value!r} is no {kind.__name__}")
+    if isinstance(value, int) and not least <= value <= greatest:
+        raise EncodeError(f"{name}: {value} is not from {least} to {greatest}")

@@ -48,14 +48,14 @@ def canonical_time(text: str) -> str:
     """A time as Go writes it back after reading it (time.Time.UnmarshalJSON, MarshalJSON). ValueError if it cannot."""
     match = _TIME.fullmatch(text)
     if match is None:
-        raise ValueError(f"{text!r} is not an RFC 3339 time")
+        raise ValueError(f"{text[:40]!r} is not an RFC 3339 time")
     year, month, day, hour, minute, second = (int(digits) for digits in match.groups()[:6])
     if not (1 <= month <= 12 and 1 <= day <= _days(year, month) and hour < 24 and minute < 60 and second < 60):
-        raise ValueError(f"{text!r} has a part out of range")
+        raise ValueError(f"{text[:40]!r} has a part out of range")
     fraction = ("." + (match[7] or "")[:9]).rstrip("0.")
     offset = _offset_minutes(match)
     if abs(offset) >= 24 * 60:
-        raise ValueError(f"{text!r} is a day or more off UTC")
+        raise ValueError(f"{text[:40]!r} is a day or more off UTC")
     return f"{match[1]}-{match[2]}-{match[3]}T{hour:02}:{match[5]}:{match[6]}{fraction}{_offset_text(offset)}"
 
 
@@ -68,7 +68,7 @@ def _offset_minutes(match: re.Match[str]) -> int:
         return 0
     hours, minutes = int(match[9]), int(match[10])
     if hours > 24 or minutes > 60:
-        raise ValueError(f"{match[0]!r} has an offset out of range")
+        raise ValueError(f"{match[0][:40]!r} has an offset out of range")
     return (hours * 60 + minutes) * (1 if match[8] == "+" else -1)
 
 

@@ -88,7 +88,7 @@ class _Message:
             self.structs.append(held)
         if node is not None:
             if not isinstance(node, Pairs):
-                raise _mismatch(node, target.__name__)
+                raise _mismatch(node, "an object")
             if level > self.max_depth:
                 raise DecodeError(f"more than {self.max_depth} levels of signatures")
             self.unread.append((held, node))
@@ -98,14 +98,14 @@ class _Message:
         if node is None:
             return held
         if not isinstance(node, str):
-            raise _mismatch(node, "string")
+            raise _mismatch(node, "a string")
         return str(node)
 
     def boolean(self, _: _Struct, held: bool, node: Node) -> bool:
         if node is None:
             return held
         if not isinstance(node, bool):
-            raise _mismatch(node, "bool")
+            raise _mismatch(node, "a boolean")
         return node
 
     def int64(self, _: _Struct, held: int, node: Node) -> int:
@@ -113,14 +113,14 @@ class _Message:
 
     def uint8(self, _: _Struct, held: int, node: Node) -> int:
         if isinstance(node, Number) and node.text.startswith("-"):
-            raise _mismatch(node, "uint8")
+            raise _mismatch(node, "a number from 0 to 255")
         return held if node is None else _integer(node, 0, 255)
 
     def time(self, _: _Struct, held: str, node: Node) -> str:
         if node is None:
             return held
         if not isinstance(node, str) or isinstance(node, Escaped):
-            raise _mismatch(node, "time")
+            raise _mismatch(node, "a time")
         try:
             return canonical_time(node)
         except ValueError as error:
@@ -136,8 +136,10 @@ class _Message:
         if node is None:
             return None
         if not isinstance(node, Pairs):
-            raise _mismatch(node, "headers")
-        return (held or {}) | {str(key): _header(plain_value(value, self.max_depth)) for key, value in node.members}
+            raise _mismatch(node, "an object")
+        merged = {} if held is None else held
+        merged.update((str(key), _header(plain_value(value, self.max_depth))) for key, value in node.members)
+        return merged
 
     def texts(self, struct: _Struct, held: _Slice | None, node: Node) -> _Slice | None:
         return self._list(held, node, "", lambda text, item: self.text(struct, text, item))
@@ -161,7 +163,7 @@ class _Message:
         if node is None:
             return None
         if not isinstance(node, list):
-            raise _mismatch(node, "list")
+            raise _mismatch(node, "an array")
         slice_ = held if held is not None and node else _Slice()
         for index, item in enumerate(node):
             if index == len(slice_.items):
@@ -185,7 +187,7 @@ def _folded(key: str) -> str:
 
 def _integer(node: Node, least: int, greatest: int) -> int:
     if not isinstance(node, Number) or not _INTEGER.fullmatch(node.text) or not least <= int(node.text) <= greatest:
-        raise _mismatch(node, "integer")
+        raise _mismatch(node, f"an integer from {least} to {greatest}")
     return int(node.text)
 
 
@@ -206,7 +208,7 @@ def _header(value: Any) -> Any:
 
 
 def _mismatch(node: Node, wanted: str) -> DecodeError:
-    return DecodeError(f"{_NAMES[type(node)]} where a {wanted} belongs")
+    return DecodeError(f"{_NAMES[type(node)]} where {wanted} belongs")
 
 
 _NAMES = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import binascii
-import struct
+import math
 import types
 from collections.abc import Iterable, Sequence
 from enum import Enum
@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Raw
 
 from django_machinery.exceptions import EncodeError
-from django_machinery.protocol.json_text import encode_string, encode_value, encoder, float_text
+from django_machinery.protocol.json_text import encode_string, encode_value, encoder, float32, float_text
 from django_machinery.protocol.type_table import BYTES, FLOATS, JSON, SCALARS, GoType, integer_range
 
 _INT64_END, _UINT64_END = 2**63, 2**64
@@ -110,11 +110,10 @@ def _scalar(wanted: str, exact: bool, value: Any) -> bytes | None:
 def _float(wanted: str, value: float) -> bytes:
     if wanted == "float64":
         return float_text(value).encode()
-    try:
-        rounded = struct.unpack("f", struct.pack("f", value))[0]
-    except OverflowError as error:
-        raise EncodeError(f"{value} is out of range for float32") from error
-    return float_text(rounded, bits=32).encode()
+    nearest = float32(value)
+    if math.isinf(nearest) and math.isfinite(value):
+        raise EncodeError(f"{value} is out of range for float32")
+    return float_text(nearest, bits=32).encode()
 
 
 def _write_int(value: int) -> tuple[str, Raw]:

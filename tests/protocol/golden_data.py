@@ -58,7 +58,8 @@ def python_value(tagged: dict[str, Any] | None) -> Any:
     """The Python value for a tagged Go value: None for nil, text that is not UTF-8 with surrogates, a number as Raw."""
     if tagged is None or tagged["go"] == "nil":
         return None
-    kind, value = tagged["go"], tagged.get("v")
+    kind = tagged["go"]
+    value: Any = tagged.get("v")
     if "hex" in tagged:
         data = bytes.fromhex(tagged["hex"])
         return data if kind != "string" else data.decode("utf-8", "surrogateescape")

@@ -1,12 +1,14 @@
 """Texts from anywhere are read as the original reads them, or refused."""
 
+from typing import Any
+
 import pytest
 
 from django_machinery.exceptions import DecodeError
 from django_machinery.protocol import codec
 from tests.protocol.golden_data import case, rows
 
-CODECS = {
+CODECS: dict[str, Any] = {
     "signature": (codec.decode_signature, codec.encode_signature),
     "state": (codec.decode_state, codec.encode_state),
     "group": (codec.decode_group, codec.encode_group),

@@ -1,5 +1,7 @@
 """Signatures, states, groups and values are written as the original writes them, and read back."""
 
+from typing import Any
+
 import pytest
 
 from django_machinery.exceptions import EncodeError
@@ -8,7 +10,7 @@ from django_machinery.protocol.go_types import from_wire, to_wire
 from tests.protocol import golden_data
 from tests.protocol.golden_data import ANNOTATIONS, case, rows
 
-MESSAGES = {
+MESSAGES: dict[str, Any] = {
     "signatures": (golden_data.signature, codec.encode_signature, codec.decode_signature),
     "states": (golden_data.state, codec.encode_state, codec.decode_state),
     "groups": (golden_data.group, codec.encode_group, codec.decode_group),

@@ -2,6 +2,7 @@
 
 import math
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,6 @@ from django_machinery.protocol.go_types import Float32, Int64, from_wire, result
 from django_machinery.protocol.parameters import Parameters
 from django_machinery.protocol.states import TaskState
 from tests.protocol.golden_data import ANNOTATIONS, case, lines, raw_member, rows
-
 
 REFLECTED = [
     {**row, "raw": raw_member(line, "value")} for row, line in zip(rows("reflect"), lines("reflect"), strict=True)
@@ -103,7 +103,7 @@ def record_error(message: str, *rest: str) -> str:
 
 
 TASKS = [add, multiply, sum_ints, concat, split, noop, fail, panic, panic_other, retry_later, record_error]
-BY_NAME = {"panic_error": panic, **{func.__name__: func for func in TASKS}}
+BY_NAME: dict[str, Any] = {"panic_error": panic, **{func.__name__: func for func in TASKS}}
 
 PYTHON_CALLS = {"int64 for int32", "int for int64"}
 """Go's reflection refuses another integer type than the parameter's; a Python int is what its value is."""
@@ -122,7 +122,7 @@ def echo(kind: str):
 
 def run(row) -> str:
     name = row["task"]
-    func = echo(name.removeprefix("echo_")) if name.startswith("echo_") else BY_NAME[name]
+    func: Any = echo(name.removeprefix("echo_")) if name.startswith("echo_") else BY_NAME[name]
     signature = decode_signature(b'{"Args":%b}' % row["raw"])
     positional, named = Parameters(func).to_call(signature.args)
     results = results_to_wire(func(*positional, **named), func.__annotations__.get("return"))

@@ -75,6 +75,7 @@ class Sendable(Generic[P, R]):
 
     def using(self, **options: Unpack[SendOptions]) -> Self:
         """A copy that sends with these options, which never mix with the task's own keywords."""
+        _refuse_unknown(options, SendOptions)
         return replace(self, options=cast(SendOptions, {**self.options, **options}))
 
     def send(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[R]:
@@ -83,18 +84,22 @@ class Sendable(Generic[P, R]):
         Raises `TypeError` for arguments that do not fit, `EncodeError` for a value that has no form on the wire,
         `MessageTooLarge`, `BrokerUnavailable`, `BackendUnavailable`.
         """
-        return self._send(self.signature(*args, **kwargs))
+        return self._send(self._signature(args, kwargs, partial=False))
 
     async def asend(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[R]:
         """`send`, for async code."""
-        return await sync_to_async(self._send)(self.signature(*args, **kwargs))
+        return await sync_to_async(self._send)(self._signature(args, kwargs, partial=False))
 
     def signature(self, *args: P.args, **kwargs: P.kwargs) -> Signature:
-        """The invocation as data, to be sent later or put into a workflow. Raises as `send` for its arguments."""
-        return self._signature(args, kwargs, partial=False)
+        """The invocation as data, to be sent later or put into a workflow.
+
+        Arguments that a workflow adds (results of a chain or chord, the error of a callback) may be missing; a type
+        checker, which cannot know, is told so by `partial`. Raises `TypeError` and `EncodeError` for those given.
+        """
+        return self._signature(args, kwargs, partial=True)
 
     def partial(self, *args: Any, **kwargs: Any) -> Signature:
-        """Like `signature`, with room for results to come: arguments may be missing."""
+        """`signature` for type checkers too where arguments are to come."""
         return self._signature(args, kwargs, partial=True)
 
     def _send(self, signature: Signature) -> AsyncResult[R]:
@@ -180,6 +185,7 @@ def task(func: Callable[..., Any] | None = None, /, *, takes_context: bool = Fal
     Raises `ConfigurationError` for options that contradict each other. A name that another callable has is left to
     it and told by `manage.py check`.
     """
+    _refuse_unknown(options, TaskOptions)
     if func is not None:
         return _declare(func, options)
     return ContextDecorator(options) if takes_context else Decorator(options)
@@ -194,6 +200,12 @@ def _declare(func: Callable[..., Any], options: Mapping[str, Any]) -> Any:
         tasks.register(definition)
     kind: Any = AsyncTask if definition.is_async else Task
     return functools.update_wrapper(kind(definition, SendOptions()), func)
+
+
+def _refuse_unknown(options: Mapping[str, Any], known: type) -> None:
+    for name in options:
+        if name not in known.__annotations__:
+            raise TypeError(f"there is no option {name!r}; those there are: {', '.join(sorted(known.__annotations__))}")
 
 
 def _with_context(declared: Sendable[P, Any], args: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -119,7 +119,10 @@ class Committer:
         except Aborted:
             raise
         except Exception as error:
-            self._divide(ready, error, again=again or bool(notes))
+            if notes:
+                self._commit(ready)
+            else:
+                self._divide(ready, error, again=again)
             return
         overtaken = []
         for outcome, verdict in zip(ready, verdicts, strict=True):

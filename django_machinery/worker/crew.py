@@ -67,6 +67,8 @@ class Crew:
         self.announcer = Announcer(server, self.name)
         self.overrun = False
         """Has a task run longer than its hard timeout?"""
+        self.finished = False
+        """Was `finish` called?"""
         self._terms = terms
         self._stores = Stores(server.config)
         self._aborted = Event()
@@ -146,6 +148,7 @@ class Crew:
 
         Returns whether nothing was cut off. Threads that are cut off go on; what they do no longer counts.
         """
+        self.finished = True
         with suppress(Aborted):
             self._fetcher.give_back_all()
         self._pool.stop()

@@ -9,6 +9,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from django_machinery.exceptions import BrokerError
+from django_machinery.seams.broker import Lease
 from django_machinery.worker.room import Room
 
 if TYPE_CHECKING:
@@ -204,6 +205,8 @@ class Fetcher:
                 self._leases.ended(deliveries)
 
     def _wait_for_room(self) -> None:
+        if self._broker.lease is Lease.CONNECTION:
+            self._claim(0, alone=False)  # a broker that pushes: no more for now
         self._listens = True
         if self._room_now() <= 0:
             self._changed.wait(self._room.nap() if self._pool.waiting else self._idle)

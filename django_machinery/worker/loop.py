@@ -66,6 +66,7 @@ class _OneThread(Executor):
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         future: Future[Any] = Future()
+        future.set_running_or_notify_cancel()  # from now on nobody can cancel it
         thread = threading.Thread(target=_fulfil, args=(future, function, args, kwargs), name=self._name, daemon=True)
         thread.start()
         self._thread.set_result(thread)

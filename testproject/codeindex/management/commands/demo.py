@@ -15,11 +15,11 @@ from testproject.codeindex.packages import package_directory
 
 NEXT = """
 Look next
-  {python} manage.py runworker    in one terminal, and in another
-  {python} manage.py runserver    the index as a page: http://127.0.0.1:8000/
-  {python} manage.py machinery    what waits, is delayed or dead
-  testproject/codeindex/tasks.py    the tasks that have just run
-  README.md                         your own project in five minutes
+  {python} manage.py runworker          in one terminal, and in another
+  {python} manage.py runserver          the index as a page: http://127.0.0.1:8000/
+  {python} manage.py machinery --help   see what waits or is dead, send tasks
+  testproject/codeindex/tasks.py                 the tasks that have just run
+  README.md                                      a project of your own in five minutes
 """
 
 

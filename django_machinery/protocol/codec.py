@@ -87,6 +87,7 @@ _is_simple = re.compile(
     rb"|true|false|null"
 ).fullmatch
 
+_ONLY_STRINGS = {str}
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+"')
 _SQUARE = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
@@ -128,10 +129,8 @@ def _text(message: Message) -> bytes:
 
 def _has_odd_headers(signature: Signature) -> bool:
     """Whether a header, at any level, is anything else than a string: msgspec writes numbers otherwise than Go."""
-    if signature.headers:
-        for value in signature.headers.values():
-            if type(value) is not str:
-                return True
+    if signature.headers and set(map(type, signature.headers.values())) != _ONLY_STRINGS:
+        return True
     callbacks = signature.callbacks
     return bool(callbacks) and any(map(_has_odd_headers, callbacks))
 
@@ -165,18 +164,19 @@ def _is_canonical_signature(signature: Signature, max_depth: int, level: int = 0
     if level > max_depth or (signature.eta_text is not None and not _is_canonical_time(signature.eta_text)):
         return False
     for arg in signature.args or ():
-        if not _is_canonical_value(arg.value, max_depth):
+        if not (_is_simple(arg.value) or _is_canonical_value(arg.value, max_depth)):
             return False
-    for header in (signature.headers or {}).values():
-        if type(header) is not str:
-            return False
+    if signature.headers and set(map(type, signature.headers.values())) != _ONLY_STRINGS:
+        return False
     callbacks = signature.callbacks
     return not callbacks or all(_is_canonical_signature(callback, max_depth, level + 1) for callback in callbacks)
 
 
 def _is_canonical_state(state: TaskState, max_depth: int) -> bool:
     values = [result.value for result in state.results or () if result is not None]
-    return _is_canonical_time(state.created_at_text) and all(_is_canonical_value(value, max_depth) for value in values)
+    return _is_canonical_time(state.created_at_text) and all(
+        _is_simple(value) or _is_canonical_value(value, max_depth) for value in values
+    )
 
 
 def _is_canonical_group(group: GroupMeta, max_depth: int) -> bool:
@@ -190,8 +190,6 @@ def _is_canonical_time(text: str) -> bool:
 
 def _is_canonical_value(value: Raw, max_depth: int) -> bool:
     """ValueError if it is none. msgspec writes some floats otherwise than Go, but what it writes again was kept."""
-    if _is_simple(value):
-        return True
     text = bytes(value)
     if text.count(b"[") + text.count(b"{") > max_depth and _levels(text, max_depth) > max_depth:
         return False

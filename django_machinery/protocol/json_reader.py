@@ -140,6 +140,9 @@ class _Reader:
 
     def _peek(self) -> str:
         """The next character that is no space; the empty string at the end."""
+        character = self.text[self.position : self.position + 1]
+        if character > " ":
+            return character
         match = _SPACE.match(self.text, self.position)
         assert match is not None
         self.position = match.end()

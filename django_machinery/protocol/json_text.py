@@ -17,7 +17,7 @@ from django_machinery.exceptions import EncodeError
 encoder = msgspec.json.Encoder(order="deterministic")
 """Writes structs in the order of their fields and dicts in that of their keys; what it writes still lacks `escape`."""
 
-_HTML = ((ord("<"), rb"\u003c"), (ord(">"), rb"\u003e"), (ord("&"), rb"\u0026"))
+_LESS, _GREATER, _AND = b"<>&"  # as numbers, which are found much faster than byte strings
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -39,9 +39,8 @@ def encode_string(text: str) -> bytes:
 
 def escape(text: bytes) -> bytes:
     r"""Add the escapes that Go has and msgspec has not: < > & and U+2028, U+2029. They occur only inside strings."""
-    for byte, written in _HTML:  # a number is found much faster than a byte string
-        if byte in text:
-            text = text.replace(b"%c" % byte, written)
+    if _LESS in text or _GREATER in text or _AND in text:
+        text = text.replace(b"<", rb"\u003c").replace(b">", rb"\u003e").replace(b"&", rb"\u0026")
     if not text.isascii() and b"\xe2\x80" in text:
         text = text.replace(b"\xe2\x80\xa8", rb"\u2028").replace(b"\xe2\x80\xa9", rb"\u2029")
     return text

@@ -181,7 +181,8 @@ def _frozen(held: Any) -> Any:
 
 def _folded(key: str) -> str:
     """The same for all spellings that Go takes for one field name."""
-    key = key.translate(_LONG_S_AND_KELVIN)
+    if not key.isascii():
+        key = key.translate(_LONG_S_AND_KELVIN)
     return key.upper() if key.isascii() else ""
 
 

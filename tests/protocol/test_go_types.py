@@ -320,6 +320,22 @@ def test_json_that_does_not_fit_its_annotation_is_told():
         from_wire("json", b'{"x":"1","y":2}', Point)
 
 
+@pytest.mark.parametrize("annotation", [list[int] | set[int], Annotated[list[int] | set[int], ["not hashable"]]])
+def test_an_annotation_that_cannot_be_checked_converts_nothing(annotation):
+    assert from_wire("json", b'{"a":1}', annotation) == {"a": 1}
+    assert convert("x", annotation) == "x"
+
+
+def test_an_annotation_that_is_not_hashable_converts():
+    assert from_wire("json", b'"2026-01-02"', Annotated[datetime.date, ["not hashable"]]) == datetime.date(2026, 1, 2)
+
+
+@pytest.mark.parametrize("name", ["int64", "json"])
+def test_a_value_nested_deeper_than_the_stack_is_an_argument_error(name):
+    with pytest.raises(ArgumentError):
+        from_wire(name, b"[" * 100_000 + b"]" * 100_000)
+
+
 def test_a_long_value_is_not_told_whole():
     with pytest.raises(ArgumentError) as refused:
         from_wire("int64", b'"' + b"x" * 100_000 + b'"')

@@ -190,6 +190,11 @@ def test_a_header_without_a_form_in_json_is_refused(value):
         codec.encode_signature(Signature(headers={"h": value}))
 
 
+def test_a_field_without_a_form_in_json_is_refused():
+    with pytest.raises(EncodeError):
+        codec.encode_state(TaskState(error=object()))  # type: ignore[arg-type]
+
+
 def test_headers_are_sorted_as_go_sorts_them():
     names = ["é", "~", "a", "B", "\uffff", "\U0001f600", "", "z<"]
     data = codec.encode_signature(Signature(headers=dict.fromkeys(names, "")))

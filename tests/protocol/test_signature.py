@@ -28,6 +28,7 @@ def test_python_values_become_arguments():
     assert (signature.name, signature.queue, signature.retry_count) == ("add", "math", 3)
     assert signature.args == (Arg.of(1), Arg.of("two"))
     assert Signature(name="add", args=[1, "two"], queue="math", retry_count=3) == signature
+    assert Signature(name="add", args=(Arg.of(1), "two"), queue="math", retry_count=3) == signature
     assert Signature.of("noop").args == ()
 
 
@@ -114,6 +115,14 @@ def test_times_are_read_to_the_microsecond(text):
     moment = parse_time(text)
     assert moment.tzinfo is not None
     assert text.startswith(format_time(moment)[:19])
+
+
+@pytest.mark.parametrize(
+    "text", ["2026-01-02T03:04:05+25:00", "2026-01-02T03:04:05+00:61", "2026-01-02T03:04:05+23:60"]
+)
+def test_an_offset_of_a_day_or_more_is_no_time(text):
+    with pytest.raises(ValueError, match="off"):
+        canonical_time(text)
 
 
 def test_a_year_before_the_first_counts_as_long_ago():

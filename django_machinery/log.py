@@ -1,4 +1,4 @@
-"""All logging of the package: it listens to the signals.
+"""The log of what happens: it listens to the signals. (Code logs by itself only what it did not expect.)
 
 - `django_machinery.tasks`: ERROR failed, with the traceback; WARNING retried after an error, parked; INFO succeeded,
   run again on its own request, cancelled; DEBUG sent, received, started

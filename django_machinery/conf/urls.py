@@ -12,10 +12,11 @@ _URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)(?:://(?P<rest>\S*))?", re.IGNO
 _CREDENTIALS = r"(?P<start>[a-z][a-z0-9+.-]*://)(?P<credentials>{})@"
 _AT_THE_START = re.compile(r"\A" + _CREDENTIALS.format(r"(?s:.)*"), re.IGNORECASE)
 _ANYWHERE = re.compile(_CREDENTIALS.format(r"\S*"), re.IGNORECASE)
-_SECRET = re.compile(
-    r"(?P<name>\w*(?:pass|pwd|secret|token|key|credential|auth|sig)\w*\s*=\s*)(?:'(?:\\.|[^'\\])*'|[^&;\s]+)",
-    re.IGNORECASE,
+_SECRET_NAME = (
+    r"\w*(?:password|passwd|passphrase|pwd|secret|token|credential|signature)\w*"
+    r"|(?:\w+_)?(?:pass|auth|key|sig|apikey)(?:_\w+)?"
 )
+_SECRET = re.compile(rf"(?P<name>\b(?:{_SECRET_NAME})\s*=\s*)(?:'(?:\\.|[^'\\])*'|[^&;\s]+)", re.IGNORECASE)
 
 
 def parse_url(url: str) -> tuple[str, str]:

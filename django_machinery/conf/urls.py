@@ -11,7 +11,7 @@ HIDDEN = "***"
 _URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)(?:://(?P<rest>\S*))?", re.IGNORECASE)
 _CREDENTIALS = r"(?P<start>[a-z][a-z0-9+.-]*://)(?P<credentials>{})@"
 _AT_THE_START = re.compile(r"\A" + _CREDENTIALS.format(r"(?s:.)*"), re.IGNORECASE)
-_ANYWHERE = re.compile(_CREDENTIALS.format(r"\S*"), re.IGNORECASE)
+_ANYWHERE = re.compile(r"(?<![a-z0-9+.-])" + _CREDENTIALS.format(r"\S*"), re.IGNORECASE)
 _SECRET_NAME = (
     r"\w*(?:password|passwd|passphrase|pwd|secret|token|credential|signature)\w*"
     r"|(?:\w+_)?(?:pass|auth|key|sig|apikey)(?:_\w+)?"

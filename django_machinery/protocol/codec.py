@@ -189,12 +189,11 @@ def _is_canonical_time(text: str) -> bool:
 
 
 def _is_canonical_value(value: Raw, max_depth: int) -> bool:
-    """ValueError if it is none. msgspec writes some floats otherwise than Go, but what it writes again was kept."""
+    """ValueError if it is none. Go keeps the text of numbers, so what msgspec writes again is canonical."""
     text = bytes(value)
     if text.count(b"[") + text.count(b"{") > max_depth and _levels(text, max_depth) > max_depth:
         return False
-    read = msgspec.json.decode(text)
-    return escape(encoder.encode(read)) == text or encode_value(read) == text
+    return escape(encoder.encode(msgspec.json.decode(text))) == text
 
 
 def _levels(value: bytes, limit: int) -> int:

@@ -102,7 +102,7 @@ def _decode(target: type[T], data: bytes | str, limits: Limits) -> T:
             message: T = decode(data)
             if is_canonical(message, limits.max_depth) and escape(encoder.encode(message)) == data:
                 return message
-        except (ValueError, EncodeError, RecursionError):
+        except (msgspec.MsgspecError, ValueError, EncodeError, RecursionError):
             pass  # bad, or just written otherwise: the slow way finds out
     return _decode_slowly(target, data, limits)
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar
 
 from django.db import models, transaction
-from django.db.models import Case, F, Q, QuerySet, Value, When
+from django.db.models import Case, Count, F, Q, QuerySet, Value, When
 
 from django_machinery.models.fields import SparseIndex, WireCharField, WireTextField
 from django_machinery.models.managers import HotManager
@@ -126,9 +126,11 @@ class MessageManager(HotManager["Message"]):
 
 
 def _accuse(held: QuerySet[Message]) -> int:
-    """A suspect among them was run alone, so the crash was its own."""
-    blame = Case(When(suspect=True, then=F("crashes") + 1), default=F("crashes"))
-    return held.update(status=Message.Status.SUSPECT, worker_id=None, crashes=blame, suspect=True)
+    """Suspects are run alone: the crash of a process that held one and nothing else was that one's own."""
+    single = held.values("worker_id").annotate(messages=Count("id")).filter(messages=1)
+    alone = When(suspect=True, worker_id__in=list(single.values_list("worker_id", flat=True)), then=F("crashes") + 1)
+    blame = Case(alone, default=F("crashes"), output_field=models.IntegerField())
+    return held.update(crashes=blame, suspect=True, status=Message.Status.SUSPECT, worker_id=None)
 
 
 def _outbox_row(server: str, signature: Signature, now: datetime) -> NewMessage:

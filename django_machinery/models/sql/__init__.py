@@ -9,9 +9,12 @@ from django_machinery.models.sql.mysql import MySQL
 from django_machinery.models.sql.postgresql import PostgreSQL
 from django_machinery.models.sql.sqlite import SQLite
 
-__all__ = ["Connection", "Dialect", "dialect_for"]
+__all__ = ["VENDORS", "Connection", "Dialect", "dialect_for"]
 
 _DIALECTS: dict[str, Dialect] = {"mysql": MySQL(), "postgresql": PostgreSQL(), "sqlite": SQLite()}
+
+VENDORS = frozenset(_DIALECTS)
+"""The engines that the queue works on."""
 
 
 def dialect_for(connection: Connection) -> Dialect:

@@ -170,9 +170,10 @@ def test_null_and_empty_lists_stay_apart(path):
         assert data in again
 
 
-def test_text_is_taken_as_well_as_bytes():
+def test_text_and_buffers_are_taken_as_well_as_bytes():
     data = codec.encode_signature(Signature.of("add", "é", "\u2028", uuid="<é>"))
-    assert codec.decode_signature(data.decode()) == codec.decode_signature(data)
+    for form in (data.decode(), bytearray(data), memoryview(data)):
+        assert codec.decode_signature(form) == codec.decode_signature(data)
     with pytest.raises(DecodeError):
         codec.decode_signature("")
 

@@ -137,3 +137,8 @@ def test_a_name_that_only_type_checkers_see_costs_the_others_nothing():
     assert parameters.returns is str
     with pytest.raises(ArgumentError, match="argument 'depth'"):
         parameters.to_call((Arg.of("any"), Arg.of("x")))
+
+
+def test_the_value_of_a_sensitive_parameter_is_not_told():
+    with pytest.raises(ArgumentError, match="argument 'width': its value does not fit and is not shown"):
+        Parameters(area, sensitive=("width",)).to_call((Arg.of("4111 1111"),))

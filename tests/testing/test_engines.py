@@ -20,7 +20,7 @@ def in_a_test_case(alias: str) -> Any:
     return pytest.param(alias, marks=[pytest.mark.django_db(databases=[alias])] if present else [])
 
 
-@pytest.mark.parametrize("alias", map(in_a_test_case, ALIASES))
+@pytest.mark.parametrize("alias", [in_a_test_case(alias) for alias in ALIASES])
 def test_workflows_delays_and_failures_run_in_the_transaction(alias: str):
     if alias in shared.SERVERS:
         require(type(shared.SERVERS[alias]))

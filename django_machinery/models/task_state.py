@@ -24,15 +24,15 @@ class TaskStateManager(HotManager["TaskState"]):
     def announce(self, rows: Sequence[NewTask]) -> None:
         """Make tasks PENDING; those that were final start anew."""
         if rows:
-            self.sql.put_tasks(self.connection, rows)
+            self.sql.put_tasks(rows)
 
     def announce_absent(self, rows: Sequence[NewTask]) -> set[str]:
         """Make those tasks PENDING that have no state; returns their UUIDs."""
-        return self.sql.put_absent_tasks(self.connection, rows) if rows else set()
+        return self.sql.put_absent_tasks(rows) if rows else set()
 
     def step(self, rows: Sequence[Step]) -> int:
         """Write states of tasks that are not final; returns how many were written."""
-        return self.sql.step(self.connection, rows) if rows else 0
+        return self.sql.step(rows) if rows else 0
 
     def states(self, uuids: Sequence[str]) -> dict[str, str]:
         """The state of each task that has one; in a transaction nobody changes them until its end."""

@@ -126,34 +126,31 @@ class OrmBackend(ResultBackend):
         started = time.monotonic()
         while uuids:
             first, later = uuids[:LOOK_AT_ONCE], uuids[LOOK_AT_ONCE:]
+            version = self._version()
             unfinished = self._tasks.unfinished(first)
             if not unfinished:
                 uuids = later
-                continue
-            uuids = [*unfinished, *later]
-            if not self._pause(started, end):
+            elif time.monotonic() >= end:
                 return
+            else:
+                uuids = [*unfinished, *later]
+                self._pause(started, end, version)
 
-    def _pause(self, started: float, end: float) -> bool:
-        """Wait before the next look; false when time is up."""
+    def _pause(self, started: float, end: float, version: Any) -> None:
+        """Until it may be worth looking again, at the latest until `end`."""
         now = time.monotonic()
-        until = min(now + min(max((now - started) * BACK_OFF, SHORTEST), LONGEST), end)
-        if now >= end:
-            return False
-        if connections[self._alias].vendor == "sqlite":
-            self._wait_for_commit(end)
-        else:
-            time.sleep(until - now)
-        return True
-
-    def _wait_for_commit(self, end: float) -> None:
-        """Until another connection has committed something, which is asked without reading a table."""
-        before = self._version()
-        while time.monotonic() < end and self._version() == before:
+        if version is None:
+            pause = min(max((now - started) * BACK_OFF, SHORTEST), LONGEST)
+            time.sleep(max(min(pause, end - now), 0))
+        while version is not None and time.monotonic() < end and self._version() == version:
             time.sleep(VERSION_INTERVAL)
 
     def _version(self) -> Any:
-        with connections[self._alias].cursor() as cursor:
+        """SQLite: something that changes with each commit by another connection, to be had without reading a table."""
+        connection = connections[self._alias]
+        if connection.vendor != "sqlite":
+            return None
+        with connection.cursor() as cursor:
             cursor.execute("PRAGMA data_version")
             return cursor.fetchone()
 

@@ -150,7 +150,7 @@ class OrmBroker(Broker):
         connection = connections[self._alias]
         kinds = {change.if_absent for change in changes}
         if rows and len(kinds) == 1:
-            dialect_for(connection).send(connection, self._tasks(changes, bodies), kinds.pop(), rows)
+            dialect_for(connection).send(self._tasks(changes, bodies), kinds.pop(), rows)
             return
         with transaction.atomic(using=self._alias, savepoint=False):
             self._writer.write(changes)

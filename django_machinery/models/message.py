@@ -170,7 +170,7 @@ class Message(models.Model):
     rank = models.SmallIntegerField(db_column="rank_")
     """The priority, negated, so that one index gives the order."""
     due_at = models.DateTimeField()
-    """When it became ready, becomes ready (LATER) or is for a relay (OUTBOX). Of equals the longest ready come first."""
+    """When it became ready, becomes ready (LATER) or is for a relay (OUTBOX). The longest ready come first."""
     expires_at = models.DateTimeField(null=True)
     body = WireTextField()
     worker_id = models.BigIntegerField(null=True)

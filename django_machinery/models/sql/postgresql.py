@@ -60,24 +60,26 @@ ON CONFLICT (uuid) DO UPDATE SET
     received_at = NULL, started_at = NULL, finished_at = NULL, group_uuid = excluded.group_uuid,
     group_index = excluded.group_index, parent_uuid = excluded.parent_uuid
 """
+# Messages are looked up by a list of ids and not by a join: with statistics from when the queue was empty, the planner
+# would read all that waits for each batch.
 # The commit of a claim waits for no disk: what a crash of the server undoes is claimed again.
 _CLAIM = f"""
 WITH chosen AS MATERIALIZED (
     SELECT id FROM machinery_message WHERE {{}} ORDER BY rank_, due_at, id LIMIT %s FOR UPDATE SKIP LOCKED
 ), claimed AS (
     UPDATE machinery_message m SET status = 2, worker_id = %s, claims = m.claims + 1
-    FROM chosen WHERE m.id = chosen.id RETURNING m.*
+    WHERE m.id = ANY (ARRAY(SELECT id FROM chosen)) RETURNING m.*
 )
 SELECT {", ".join(CLAIMED_COLUMNS)} FROM claimed, (SELECT set_config('synchronous_commit', 'off', true)) AS quickly
 ORDER BY rank_, due_at, id
 """
-_SETTLE = """
-DELETE FROM machinery_message m USING {} AS held
-WHERE m.id = held.id AND m.claims = held.claims AND m.worker_id = %s
+_HELD = """
+id = ANY (ARRAY(SELECT id FROM held)) AND ((id, claims) IN (SELECT id, claims FROM held)) IS TRUE AND worker_id = %s
 """
-_GIVE_BACK = """
-UPDATE machinery_message m SET status = {}, worker_id = NULL, claims = m.claims - 1
-FROM {} AS held WHERE m.id = held.id AND m.claims = held.claims AND m.worker_id = %s
+_SETTLE = f"WITH held AS MATERIALIZED {{}} DELETE FROM machinery_message WHERE {_HELD}"
+_GIVE_BACK = f"""
+WITH held AS MATERIALIZED {{}} UPDATE machinery_message SET status = {{}}, worker_id = NULL, claims = claims - 1
+WHERE {_HELD}
 """
 _STEP = f"""
 UPDATE machinery_task_state t SET
@@ -138,8 +140,8 @@ class PostgreSQL(Dialect):
 
     def give_back(self, worker_id: int, fences: Sequence[Fence], parked: bool) -> int:
         relation, parameters = _relation(fences, _FENCE_TYPES)
-        status = "3" if parked else "CASE WHEN m.suspect THEN 5 ELSE 0 END"
-        return execute(self.connection, _GIVE_BACK.format(status, relation), [*parameters, worker_id])
+        status = "3" if parked else "CASE WHEN suspect THEN 5 ELSE 0 END"
+        return execute(self.connection, _GIVE_BACK.format(relation, status), [*parameters, worker_id])
 
     def step(self, rows: Sequence[Step]) -> int:
         relation, parameters = _relation(rows, _STEP_TYPES)

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from django.db import DataError
+
 from django_machinery.models.sql.base import CLAIMED_COLUMNS, FINAL_STATES, Dialect, execute, fetch
 from django_machinery.models.sql.rows import Claimed, Fence, NewMessage, NewTask, Step
 
 # A batch travels as one text a column: the driver writes and the server reads that many times faster than an array.
 _SEPARATOR, _NULL = "\x1e", "\x1d"
+
+_NO_BOOLEAN = "22P02"  # invalid_text_representation
 
 _MESSAGE_TYPES = {
     **dict.fromkeys(("uuid", "queue", "name"), "text"),
@@ -89,6 +93,13 @@ UPDATE machinery_task_state t SET
     finished_at = CASE WHEN s.state IN {FINAL_STATES} THEN COALESCE(s.finished_at, statement_timestamp()) END
 FROM {{}} AS s WHERE t.uuid = s.uuid AND t.state NOT IN {FINAL_STATES}
 """
+# In place of a rollback, which would take a transaction and its round trips: text that is no boolean.
+_CONCLUDE = """
+WITH settled AS ({settle} RETURNING 1), stepped AS ({step} RETURNING 1)
+SELECT CASE WHEN ended.messages = %s AND ended.tasks = %s THEN true
+    ELSE (ended.messages || ' messages and ' || ended.tasks || ' tasks of a batch were still ours')::boolean END
+FROM (SELECT (SELECT count(*) FROM settled) AS messages, (SELECT count(*) FROM stepped) AS tasks) AS ended
+"""
 _PROMOTE = """
 UPDATE machinery_message SET status = 0 WHERE id = ANY (ARRAY(
     SELECT id FROM machinery_message WHERE status IN (1, 4) AND status = 1 AND due_at <= statement_timestamp()
@@ -146,6 +157,19 @@ class PostgreSQL(Dialect):
     def step(self, rows: Sequence[Step]) -> int:
         relation, parameters = _relation(rows, _STEP_TYPES)
         return execute(self.connection, _STEP.format(relation), parameters)
+
+    def conclude(self, worker_id: int, fences: Sequence[Fence], steps: Sequence[Step]) -> bool:
+        held, held_parameters = _relation(fences, _FENCE_TYPES)
+        stepping, step_parameters = _relation(steps, _STEP_TYPES)
+        statement = _CONCLUDE.format(settle=_SETTLE.format(held), step=_STEP.format(stepping))
+        parameters = [*held_parameters, worker_id, *step_parameters, len(fences), len(steps)]
+        try:
+            fetch(self.connection, statement, parameters)
+        except DataError as error:
+            if getattr(error.__cause__, "sqlstate", "") != _NO_BOOLEAN:
+                raise
+            return False
+        return True
 
     def promote(self, limit: int) -> list[str]:
         return [queue for (queue,) in fetch(self.connection, _PROMOTE, [limit])]

@@ -74,7 +74,9 @@ def test_delays_retries_and_callbacks(start_worker: StartWorker, database: str):
 
 def test_workflows(start_worker: StartWorker, database: str):
     worker = start_worker("--processes=2")
-    add, total, fail = tasks.add.signature, tasks.total.signature, tasks.fail.signature
+    add = tasks.add.signature
+    total = tasks.total.signature
+    fail = tasks.fail.signature
 
     group = send_group(Group(*[add(i, i) for i in range(100)]), send_concurrency=10, server=database)
     assert group.get(timeout=30) == [2 * i for i in range(100)]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from django_machinery.protocol.signature import Signature
     from django_machinery.protocol.states import TaskState
     from django_machinery.seams.backend import ResultBackend
-    from django_machinery.seams.broker import Consumer, Delivery
+    from django_machinery.seams.consumer import Consumer, Delivery
 
 
 class Verdict(Enum):

@@ -17,6 +17,9 @@ from django_machinery.worker.stores import UNAVAILABLE
 if TYPE_CHECKING:
     from django_machinery.worker.stores import Outage, Stores
 
+AFTER_ERROR = 5.0
+"""Seconds that a job which failed for no reason of its store rests at least."""
+
 logger = logging.getLogger("django_machinery.workers")
 
 
@@ -84,6 +87,8 @@ class Rounds:
             return False
         except Exception:
             logger.exception("The worker's housekeeping failed")
+            job.due = monotonic() + max(job.period, AFTER_ERROR)
+            return True
         if job.outage is not None:
             self._stores.works(job.outage)
             job.outage = None

@@ -5,7 +5,7 @@ Drivers add what only they know: `check()` of broker, result backend and lock.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from django.apps import apps
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Warning
 from django.core.management import find_commands
-from django.db import connections
+from django.db import DatabaseError, connections
 
 from django_machinery import conf, registry
 from django_machinery.conf import Fault, ServerConfig
@@ -36,6 +36,7 @@ def register_checks() -> None:
     """Make all of them part of `manage.py check`."""
     for check in (check_settings, check_servers, check_tasks, check_commands):
         checks.register(check, TAG)
+    checks.register(check_databases, checks.Tags.database)
 
 
 def check_settings(**_: Any) -> list[CheckMessage]:
@@ -72,6 +73,12 @@ def check_commands(**_: Any) -> list[CheckMessage]:
     return [Warning(text, hint=hint, id="machinery.W001")]
 
 
+def check_databases(*, databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
+    """Can the engines behind DATABASE do what the queue's statements need? Connects: `manage.py check --database`."""
+    used = {config.database for config in _readable()}
+    return [message for alias in sorted(used & set(databases or ())) for message in _engine_errors(alias)]
+
+
 def _readable() -> Iterator[ServerConfig]:
     try:
         aliases = conf.aliases()
@@ -100,15 +107,10 @@ def _driver_errors(config: ServerConfig) -> Iterator[CheckMessage]:
 
 
 def _database_errors(config: ServerConfig) -> Iterator[CheckMessage]:
-    used = {"DATABASE": config.database}
-    for attribute in conf.KINDS.values():
-        scheme, rest = conf.parse_url(getattr(config, attribute))
-        if scheme == "orm":
-            used[attribute.upper()] = rest or "default"
-    for key, alias in used.items():
-        if alias not in connections.settings:
-            text = f"MACHINERY[{config.alias!r}][{key!r}] names the database {alias!r}, which DATABASES does not have."
-            yield Error(text, hint=conf.nearest(alias, list(connections)), id="machinery.E008")
+    alias = config.database
+    if alias not in connections.settings:
+        text = f"MACHINERY[{config.alias!r}]['DATABASE'] names the database {alias!r}, which DATABASES does not have."
+        yield Error(text, hint=conf.nearest(alias, sorted(connections.settings)), id="machinery.E008")
 
 
 def _store_messages(config: ServerConfig) -> list[CheckMessage]:
@@ -127,6 +129,21 @@ def _distinct(messages: Iterable[CheckMessage]) -> list[CheckMessage]:
         if message not in found:
             found.append(message)
     return found
+
+
+def _engine_errors(alias: str) -> Iterator[CheckMessage]:
+    connection = connections[alias]
+    sqlite = connection.vendor == "sqlite"
+    try:
+        features = connection.features
+        able = features.can_return_columns_from_insert if sqlite else features.has_select_for_update_skip_locked
+    except DatabaseError as error:
+        yield Error(f"The database {alias!r} cannot be asked: {conf.redact(str(error))}", id="machinery.E013")
+        return
+    if not able:
+        text = f"{connection.display_name} behind the database {alias!r} is too old: it lacks "
+        text += "UPDATE ... RETURNING." if sqlite else "FOR UPDATE SKIP LOCKED."
+        yield Error(text, hint="SQLite 3.35, MySQL 8.0 and MariaDB 10.6 are new enough.", id="machinery.E014")
 
 
 def _clash(name: str, present: str, refused: str) -> CheckMessage:

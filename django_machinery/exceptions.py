@@ -150,7 +150,7 @@ class RetryLater(TaskControl):
 
 
 class TaskTimedOut(TaskControl):
-    """The task has run longer than its `timeout`. Raised inside it, at the next Python instruction that its thread runs."""
+    """The task has run longer than its `timeout`. Raised in its thread, at the next Python instruction."""
 
 
 class TaskCancelled(TaskControl):

@@ -1,4 +1,4 @@
-"""All logging of the package: it listens to the signals.
+"""The log of what happens: it listens to the signals. (Code logs by itself only what it did not expect.)
 
 - `django_machinery.tasks`: ERROR failed, with the traceback; WARNING retried after an error, parked; INFO succeeded,
   run again on its own request, cancelled; DEBUG sent, received, started
@@ -105,6 +105,7 @@ class _Listener:
 _FACTS = ("server", "worker", "queue", "seconds", "reason", "error", "detail", "eta", "token", "store", "retry_in")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _LONGEST = 500
+_LOOKED_AT = 4 * _LONGEST
 
 
 def _facts(event: Event) -> dict[str, Any]:
@@ -115,8 +116,8 @@ def _facts(event: Event) -> dict[str, Any]:
 
 
 def _one_line(value: Any) -> str:
-    """Text from elsewhere, unable to pass for further lines of the log."""
-    return _CONTROL.sub(" ", redact(str(value)))[:_LONGEST]
+    """Text from elsewhere, unable to pass for further lines of the log or to flood it."""
+    return _CONTROL.sub(" ", redact(str(value)[:_LOOKED_AT]))[:_LONGEST]
 
 
 def _asked_for_it(event: Event) -> bool:

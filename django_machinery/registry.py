@@ -38,7 +38,9 @@ class TaskDefinition:
     is_async: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "parameters", Parameters(self.func, skip_first=self.takes_context))
+        object.__setattr__(
+            self, "parameters", Parameters(self.func, skip_first=self.takes_context, sensitive=self.sensitive)
+        )
         object.__setattr__(self, "is_async", inspect.iscoroutinefunction(self.func))
 
     @property

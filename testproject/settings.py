@@ -57,5 +57,6 @@ DATABASES = {
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 STATIC_URL = "static/"
+TIME_ZONE = "UTC"
 USE_THOUSAND_SEPARATOR = True
 USE_TZ = True

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.core import checks as django_checks
 from django.core.management import call_command
+from django.db import OperationalError, connections
 from django.test import override_settings
 
 from django_machinery import checks, registry
@@ -45,7 +46,7 @@ def subtract(x: int, y: int) -> int:
     return x - y
 
 
-def half_resolved(x: "Nowhere", y: "int", z: "Any") -> "Nowhere":  # noqa: F821
+def half_resolved(x: "Nowhere", y: "int", z: "Any") -> "Nowhere":  # type: ignore[name-defined]  # noqa: F821
     """The annotation of x, and that of the result, names nothing."""
 
 
@@ -117,14 +118,75 @@ def test_a_missing_extra_is_found_and_named(tmp_path, monkeypatch):
     assert "pip install 'django-machinery[redis]'" in message.msg
 
 
-def test_a_database_that_does_not_exist_is_found_wherever_it_is_named():
-    found = messages(on_default(BROKER="orm://defalt", DATABASE="nowhere"))
-    assert {m.id for m in found} == {"machinery.E008"}
-    assert [m.msg for m in found] == [
-        "MACHINERY['default']['DATABASE'] names the database 'nowhere', which DATABASES does not have.",
-        "MACHINERY['default']['BROKER'] names the database 'defalt', which DATABASES does not have.",
-    ]
-    assert found[1].hint == "Did you mean 'default'?"
+def test_an_app_database_that_does_not_exist_is_found_and_the_nearest_is_named():
+    [message] = messages(on_default(DATABASE="defalt"))
+    assert (message.id, message.hint) == ("machinery.E008", "Did you mean 'default'?")
+
+
+def test_an_orm_alias_that_does_not_exist_is_found():
+    assert ids(on_default(BROKER="orm://defalt")) == ["machinery.E101"]
+
+
+class Features:
+    """What an engine can do, without the engine."""
+
+    def __init__(self, able):
+        self._able = able
+
+    def __getattr__(self, name):
+        if self._able is None:
+            raise OperationalError("no route to mysql://user:secret@host")
+        return self._able
+
+
+@pytest.fixture
+def engine(monkeypatch):
+    """Makes the default database one of that vendor, which can do all, nothing, or cannot be reached (None)."""
+
+    def become(vendor, able):
+        monkeypatch.setattr(connections["default"], "vendor", vendor)
+        monkeypatch.setattr(connections["default"], "features", Features(able))
+
+    return become
+
+
+@pytest.mark.parametrize(
+    ("vendor", "able", "expected", "words"),
+    [
+        ("sqlite", True, [], ""),
+        ("sqlite", False, ["machinery.E014"], "lacks UPDATE ... RETURNING."),
+        ("mysql", True, [], ""),
+        ("mysql", False, ["machinery.E014"], "lacks FOR UPDATE SKIP LOCKED."),
+        ("mysql", None, ["machinery.E013"], "cannot be asked: no route to mysql://user:***@host"),
+    ],
+)
+def test_an_engine_that_is_too_old_or_away_is_found(engine, vendor, able, expected, words):
+    engine(vendor, able)
+    with override_settings(MACHINERY={}):
+        found = checks.check_databases(databases=["default"])
+    assert [message.id for message in found] == expected
+    assert all(words in message.msg for message in found)
+
+
+@pytest.mark.parametrize("databases", [None, [], ["postgres"]])
+def test_a_database_that_is_not_to_be_checked_is_not_asked(engine, databases):
+    engine("sqlite", None)
+    with override_settings(MACHINERY={}):
+        assert checks.check_databases(databases=databases) == []
+
+
+@pytest.mark.django_db
+def test_the_real_engine_of_the_suite_is_new_enough():
+    assert checks.check_databases(databases=["default"]) == []
+
+
+def test_only_check_database_connects(engine):
+    engine("sqlite", None)
+    with override_settings(MACHINERY={}):
+        found = django_checks.run_checks(tags=[checks.TAG])
+        asked = django_checks.run_checks(tags=[django_checks.Tags.database], databases=["default"])
+    assert [m.id for m in found if m.is_serious()] == []
+    assert "machinery.E013" in [m.id for m in asked]
 
 
 def own_broker(driver):

@@ -182,6 +182,13 @@ def test_text_from_elsewhere_cannot_forge_lines_or_flood(records):
     assert len(message) < 600
 
 
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("pattern", ["a://", "pass_", "password", "x='"])
+def test_a_huge_hostile_error_costs_next_to_nothing(records, pattern):
+    fail(error=pattern * 200_000)
+    assert len(records[0].getMessage()) < 600
+
+
 def test_what_nobody_reads_is_not_listened_to():
     log.root.setLevel(logging.WARNING)
     log.connect()

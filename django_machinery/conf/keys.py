@@ -90,13 +90,6 @@ class ServerConfig:
         "PostgreSQL: a direct connection for LISTEN, as a libpq string, where the database is reached through a pooler "
         "such as PgBouncer. Empty: the database's own settings.",
     )
-    program_name: str = _key(
-        "",
-        TEXT,
-        "The program part of the keys of periodic locks: a Go program's name shares its locks. Empty: the name of the "
-        "running script, as Go.",
-        "os.Args[0]",
-    )
 
     @property
     def limits(self) -> Limits:

@@ -11,11 +11,12 @@ HIDDEN = "***"
 _URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)(?:://(?P<rest>\S*))?", re.IGNORECASE)
 _CREDENTIALS = r"(?P<start>[a-z][a-z0-9+.-]*://)(?P<credentials>{})@"
 _AT_THE_START = re.compile(r"\A" + _CREDENTIALS.format(r"(?s:.)*"), re.IGNORECASE)
-_ANYWHERE = re.compile(_CREDENTIALS.format(r"\S*"), re.IGNORECASE)
-_SECRET = re.compile(
-    r"(?P<name>\w*(?:pass|pwd|secret|token|key|credential|auth|sig)\w*\s*=\s*)(?:'(?:\\.|[^'\\])*'|[^&;\s]+)",
-    re.IGNORECASE,
+_ANYWHERE = re.compile(r"(?<![a-z0-9+.-])" + _CREDENTIALS.format(r"\S*"), re.IGNORECASE)
+_SECRET_NAME = (
+    r"\w*(?:password|passwd|passphrase|pwd|secret|token|credential|signature)\w*"
+    r"|(?:\w+_)?(?:pass|auth|key|sig|apikey)(?:_\w+)?"
 )
+_SECRET = re.compile(rf"(?P<name>\b(?:{_SECRET_NAME})\s*=\s*)(?:'(?:\\.|[^'\\])*'|[^&;\s]+)", re.IGNORECASE)
 
 
 def parse_url(url: str) -> tuple[str, str]:

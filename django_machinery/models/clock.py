@@ -21,4 +21,4 @@ class StoreTime(models.Expression):
         self.offset = offset
 
     def as_sql(self, compiler: Any, connection: BaseDatabaseWrapper) -> tuple[str, tuple[str | int, ...]]:
-        return dialect_for(connection).clock(connection, self.offset), ()
+        return dialect_for(connection).clock(self.offset), ()

@@ -21,4 +21,5 @@ class HotManager(models.Manager[M]):
 
     @property
     def sql(self) -> Dialect:
-        return dialect_for(self.connection)
+        """The statements of its engine."""
+        return dialect_for(connections[self.db])

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar
 
 from django.db import models, transaction
-from django.db.models import Case, F, Q, QuerySet, Value, When
+from django.db.models import Case, Count, F, Q, QuerySet, Value, When
 
 from django_machinery.models.fields import SparseIndex, WireCharField, WireTextField
 from django_machinery.models.managers import HotManager
@@ -27,7 +27,7 @@ class MessageManager(HotManager["Message"]):
 
     def put(self, rows: Sequence[NewMessage]) -> None:
         """Insert messages, or replace those of the same UUIDs."""
-        self.sql.put_messages(self.connection, rows)
+        self.sql.put_messages(rows)
 
     def claim(self, worker_id: int, queues: Sequence[str], limit: int, *, alone: bool = False) -> list[Claimed]:
         """Claim ready messages, those of earlier queues first; with `alone` suspects instead."""
@@ -35,18 +35,18 @@ class MessageManager(HotManager["Message"]):
         claimed: list[Claimed] = []
         for queue in queues:
             if len(claimed) < limit:
-                claimed += self.sql.claim(self.connection, worker_id, queue, status, limit - len(claimed))
+                claimed += self.sql.claim(worker_id, queue, status, limit - len(claimed))
         return claimed
 
     def claim_parked(self, worker_id: int, queues: Sequence[str], names: Sequence[str], limit: int) -> list[Claimed]:
         """Claim messages that were parked by a worker which did not know their task."""
         if not names or not queues:
             return []
-        return self.sql.claim_parked(self.connection, worker_id, queues, names, limit)
+        return self.sql.claim_parked(worker_id, queues, names, limit)
 
     def settle(self, worker_id: int, fences: Sequence[Fence]) -> int:
         """Delete what this worker still holds of these; returns how many."""
-        return self.sql.settle(self.connection, worker_id, fences) if fences else 0
+        return self.sql.settle(worker_id, fences) if fences else 0
 
     def held(self, worker_id: int, fences: Sequence[Fence]) -> set[Fence]:
         """What this worker still holds of these; in a transaction, until its end."""
@@ -62,7 +62,7 @@ class MessageManager(HotManager["Message"]):
 
     def give_back(self, worker_id: int, fences: Sequence[Fence], *, parked: bool = False) -> int:
         """Undo claims of this worker, without counting them; returns how many still were its own."""
-        return self.sql.give_back(self.connection, worker_id, fences, parked) if fences else 0
+        return self.sql.give_back(worker_id, fences, parked) if fences else 0
 
     def give_back_all(self, worker_id: int) -> int:
         """Undo all claims of a worker that ends in good order."""
@@ -82,11 +82,11 @@ class MessageManager(HotManager["Message"]):
 
     def any_ready(self, queues: Sequence[str]) -> bool:
         """Is there anything to claim?"""
-        return self.filter(status=Message.Status.READY, queue__in=queues).exists()
+        return self.sql.any_ready(queues)
 
     def promote(self, limit: int) -> list[str]:
         """Make delayed messages ready that are due; returns the queue of each."""
-        return self.sql.promote(self.connection, limit)
+        return self.sql.promote(limit)
 
     def ready(self, queue: str) -> QuerySet[Message]:
         """What waits on a queue, in the order in which it is handed out; suspects, which run alone, at the end."""
@@ -112,7 +112,7 @@ class MessageManager(HotManager["Message"]):
 
     def outbox_due(self, server: str, limit: int, age: float) -> list[OutboxRow]:
         """Messages that are due and were written at least `age` seconds ago; no other relay gets them for a while."""
-        return self.sql.take_outbox(self.connection, server, limit, age, RELAY_TIME)
+        return self.sql.take_outbox(server, limit, age, RELAY_TIME)
 
     def outbox_delete(self, rows: Iterable[Fence]) -> int:
         """Delete what was published, unless it was written again meanwhile; returns how many rows."""
@@ -126,9 +126,11 @@ class MessageManager(HotManager["Message"]):
 
 
 def _accuse(held: QuerySet[Message]) -> int:
-    """A suspect among them was run alone, so the crash was its own."""
-    blame = Case(When(suspect=True, then=F("crashes") + 1), default=F("crashes"))
-    return held.update(status=Message.Status.SUSPECT, worker_id=None, crashes=blame, suspect=True)
+    """Suspects are run alone: the crash of a process that held one and nothing else was that one's own."""
+    single = held.values("worker_id").annotate(messages=Count("id")).filter(messages=1)
+    alone = When(suspect=True, worker_id__in=list(single.values_list("worker_id", flat=True)), then=F("crashes") + 1)
+    blame = Case(alone, default=F("crashes"), output_field=models.IntegerField())
+    return held.update(crashes=blame, suspect=True, status=Message.Status.SUSPECT, worker_id=None)
 
 
 def _outbox_row(server: str, signature: Signature, now: datetime) -> NewMessage:

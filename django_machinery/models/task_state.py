@@ -24,15 +24,15 @@ class TaskStateManager(HotManager["TaskState"]):
     def announce(self, rows: Sequence[NewTask]) -> None:
         """Make tasks PENDING; those that were final start anew."""
         if rows:
-            self.sql.put_tasks(self.connection, rows)
+            self.sql.put_tasks(rows)
 
     def announce_absent(self, rows: Sequence[NewTask]) -> set[str]:
         """Make those tasks PENDING that have no state; returns their UUIDs."""
-        return self.sql.put_absent_tasks(self.connection, rows) if rows else set()
+        return self.sql.put_absent_tasks(rows) if rows else set()
 
     def step(self, rows: Sequence[Step]) -> int:
         """Write states of tasks that are not final; returns how many were written."""
-        return self.sql.step(self.connection, rows) if rows else 0
+        return self.sql.step(rows) if rows else 0
 
     def states(self, uuids: Sequence[str]) -> dict[str, str]:
         """The state of each task that has one; in a transaction nobody changes them until its end."""
@@ -53,12 +53,21 @@ class TaskStateManager(HotManager["TaskState"]):
 
     def of(self, uuids: Sequence[str]) -> dict[str, TaskState]:
         """The rows of these tasks with what travels of them."""
-        rows = self.only(*WIRE_FIELDS)
+        rows = self.wire_fields(self.all())
         return {row.uuid: row for chunk in chunks(uuids, CHUNK) for row in rows.filter(uuid__in=chunk)}
 
     def members(self, group_uuid: str) -> models.QuerySet[TaskState]:
         """The rows of a group's members, in their order."""
         return self.filter(group_uuid=group_uuid).order_by("group_index", "id")
+
+    def wire_fields(self, rows: models.QuerySet[TaskState]) -> models.QuerySet[TaskState]:
+        """Leave out what does not travel."""
+        return rows.only(*WIRE_FIELDS)
+
+    def purge(self, uuids: Sequence[str]) -> None:
+        """Delete the rows of these tasks."""
+        for chunk in chunks(uuids, CHUNK):
+            self.filter(uuid__in=chunk).delete()
 
 
 def chunks(values: Sequence[T], size: int) -> Iterator[Sequence[T]]:

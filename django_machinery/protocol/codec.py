@@ -23,6 +23,7 @@ from django_machinery.protocol.times import canonical_time
 from django_machinery.protocol.tolerant import build
 
 T = TypeVar("T", Signature, TaskState, GroupMeta)
+Data: TypeAlias = bytes | bytearray | memoryview | str
 Message: TypeAlias = Signature | TaskState | GroupMeta
 
 
@@ -52,7 +53,7 @@ def encode_signature(signature: Signature, limits: Limits = DEFAULT_LIMITS) -> b
     return data
 
 
-def decode_signature(data: bytes | str, limits: Limits = DEFAULT_LIMITS) -> Signature:
+def decode_signature(data: Data, limits: Limits = DEFAULT_LIMITS) -> Signature:
     """The signature in a message from anywhere. DecodeError, nothing else, if Go refuses it or beyond the limits."""
     return _decode(Signature, data, limits)
 
@@ -64,7 +65,7 @@ def encode_state(state: TaskState, limits: Limits = DEFAULT_LIMITS) -> bytes:
     return data
 
 
-def decode_state(data: bytes | str, limits: Limits = DEFAULT_LIMITS) -> TaskState:
+def decode_state(data: Data, limits: Limits = DEFAULT_LIMITS) -> TaskState:
     """The reverse of `encode_state`, as tolerant and as bounded as `decode_signature`."""
     return _decode(TaskState, data, limits)
 
@@ -76,7 +77,7 @@ def encode_group(group: GroupMeta, limits: Limits = DEFAULT_LIMITS) -> bytes:
     return data
 
 
-def decode_group(data: bytes | str, limits: Limits = DEFAULT_LIMITS) -> GroupMeta:
+def decode_group(data: Data, limits: Limits = DEFAULT_LIMITS) -> GroupMeta:
     """The reverse of `encode_group`, as tolerant and as bounded as `decode_signature`."""
     return _decode(GroupMeta, data, limits)
 
@@ -93,16 +94,16 @@ _SQUARE = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
-def _decode(target: type[T], data: bytes | str, limits: Limits) -> T:
-    if isinstance(data, str):
-        data = data.encode("utf-8", "surrogatepass")
+def _decode(target: type[T], data: Data, limits: Limits) -> T:
+    if type(data) is not bytes:
+        data = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else bytes(data)
     decode, is_canonical = _FORMS[target]
     if len(data) <= limits.max_bytes and _has_few_elements(data, limits):
         try:
             message: T = decode(data)
             if is_canonical(message, limits.max_depth) and escape(encoder.encode(message)) == data:
                 return message
-        except (ValueError, EncodeError, RecursionError):
+        except (msgspec.MsgspecError, ValueError, EncodeError, RecursionError):
             pass  # bad, or just written otherwise: the slow way finds out
     return _decode_slowly(target, data, limits)
 
@@ -189,12 +190,11 @@ def _is_canonical_time(text: str) -> bool:
 
 
 def _is_canonical_value(value: Raw, max_depth: int) -> bool:
-    """ValueError if it is none. msgspec writes some floats otherwise than Go, but what it writes again was kept."""
+    """ValueError if it is none. Go keeps the text of numbers, so what msgspec writes again is canonical."""
     text = bytes(value)
     if text.count(b"[") + text.count(b"{") > max_depth and _levels(text, max_depth) > max_depth:
         return False
-    read = msgspec.json.decode(text)
-    return escape(encoder.encode(read)) == text or encode_value(read) == text
+    return escape(encoder.encode(msgspec.json.decode(text))) == text
 
 
 def _levels(value: bytes, limit: int) -> int:

@@ -67,7 +67,7 @@ def convert(value: Any, annotation: Any) -> Any:
         return value
     try:
         return msgspec.convert(value, annotation)
-    except (ValueError, RecursionError) as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise ArgumentError(str(error)) from error
     except TypeError:
         return value

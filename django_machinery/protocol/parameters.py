@@ -12,7 +12,7 @@ import functools
 import inspect
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from inspect import Parameter
 from typing import Any
 
@@ -26,10 +26,14 @@ _VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 
 
 class Parameters:
-    """The parameters of one callable, without the first when that is the task's context."""
+    """The parameters of one callable, without the first when that is the task's context.
 
-    def __init__(self, func: Callable[..., Any], *, skip_first: bool = False) -> None:
+    No error tells the value of a parameter in `sensitive`.
+    """
+
+    def __init__(self, func: Callable[..., Any], *, skip_first: bool = False, sensitive: Collection[str] = ()) -> None:
         self._func = func
+        self._sensitive = sensitive
         parameters = list(inspect.signature(func).parameters.values())[1 if skip_first else 0 :]
         self._signature = inspect.Signature(parameters)
         self._positional = tuple(p.name for p in parameters if p.kind in _POSITIONAL)
@@ -143,7 +147,8 @@ class Parameters:
                 value = go_types.from_wire(arg.type, arg.value, annotation)
                 return value if arg.type == go_types.JSON else go_types.convert(value, annotation)
             except ArgumentError as error:
-                raise ArgumentError(f"argument {name!r}: {error}") from None
+                said = "its value does not fit and is not shown" if name in self._sensitive else error
+                raise ArgumentError(f"argument {name!r}: {said}") from None
 
         return convert
 

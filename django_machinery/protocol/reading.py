@@ -47,7 +47,7 @@ def from_wire(type_name: str, value: Raw | bytes, annotation: Any = Any) -> Any:
 def _read_annotated(value: Raw | bytes, annotation: Any) -> Any:
     try:
         return _decoder(annotation).decode(value)
-    except ValueError as error:
+    except (msgspec.MsgspecError, ValueError) as error:
         raise ArgumentError(str(error)) from error
 
 
@@ -74,7 +74,7 @@ def _read_with(decode: _Decode, slowly: Callable[[Node], Any], signed: bool, val
         # msgspec drops the sign of -0, which is an error for unsigned integers and kept by floats.
         if signed or b"-0" not in bytes(value):
             return decode(value)
-    except ValueError:
+    except (msgspec.MsgspecError, ValueError):
         pass
     return slowly(_node(value))
 

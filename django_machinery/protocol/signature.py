@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 
@@ -98,9 +98,8 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         def __init__(self, **fields: Unpack[SignatureFields]) -> None: ...
 
     def __post_init__(self) -> None:
-        if self.args is not None and not _all_typed(self.args):
-            typed = tuple(arg if type(arg) is Arg else Arg.of(arg) for arg in self.args)
-            msgspec.structs.force_setattr(self, "args", typed)
+        if self.args is not None and not _is_typed(self.args):
+            msgspec.structs.force_setattr(self, "args", _typed(self.args))
         if self.on_success is not None and type(self.on_success) is not tuple:
             msgspec.structs.force_setattr(self, "on_success", tuple(self.on_success))
         if self.on_error is not None and type(self.on_error) is not tuple:
@@ -121,13 +120,13 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         Raises EncodeError for a naive eta and for a value that the field cannot hold.
         """
         fields: dict[str, Any] = {**changes}
-        for name, value in changes.items():
-            if name in _SCALARS:
-                _refuse_other(name, value)
         if "eta" in fields:
             fields["eta_text"] = _eta_text(fields.pop("eta"))
-        if fields.get("headers") is not None:
-            fields["headers"] = dict(fields["headers"])
+        for name, value in fields.items():
+            if name in _SCALARS:
+                _refuse_other(name, value)
+            elif name in _CONTAINERS and value is not None:
+                fields[name] = _CONTAINERS[name](value)
         return msgspec.structs.replace(self, **fields)
 
     @property
@@ -154,13 +153,17 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         return (*self.success_callbacks, *self.error_callbacks, *chord)
 
 
-def _all_typed(args: Any) -> bool:
+def _is_typed(args: Any) -> bool:
     if type(args) is not tuple:
         return False
     for arg in args:  # noqa: SIM110 - a generator costs more than the loop, on every message
         if type(arg) is not Arg:
             return False
     return True
+
+
+def _typed(args: Iterable[Any]) -> tuple[Arg, ...]:
+    return tuple(arg if type(arg) is Arg else Arg.of(arg) for arg in args)
 
 
 def _eta_text(eta: datetime | timedelta | None) -> str | None:
@@ -178,6 +181,10 @@ _SCALARS: dict[str, tuple[type, int, int]] = {
     "priority": (int, 0, 255),
 }
 """What the plain fields hold: the type, and the range of integers."""
+
+
+_CONTAINERS: dict[str, Callable[[Any], Any]] = {"args": _typed, "on_success": tuple, "on_error": tuple, "headers": dict}
+"""What the other fields are made of when they are replaced."""
 
 
 def _refuse_other(name: str, value: Any) -> None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from django_machinery import signals
 from django_machinery.protocol import workflows
 from django_machinery.protocol.codec import decode_signature
-from django_machinery.protocol.followups import abandoned
 from django_machinery.protocol.states import PENDING
 from django_machinery.protocol.workflows import Chain, Chord, Group
 from django_machinery.registry import Registry, TaskDefinition, tasks
@@ -186,6 +185,10 @@ class Server:
 def _with_later_steps(signature: Signature, group_index: int | None = None) -> list[StateChange]:
     """PENDING for a signature and for all that its success will send, so that no step of a workflow is unknown."""
     changes = [StateChange(signature, PENDING, group_index=group_index)]
-    if signature.on_success:
-        changes += [StateChange(step, PENDING, parent_uuid=signature.uuid) for step in abandoned(signature)]
+    parents = [signature]
+    while parents:
+        parent = parents.pop()
+        for step in parent.success_callbacks:
+            changes.append(StateChange(step, PENDING, parent_uuid=parent.uuid))
+            parents.append(step)
     return changes

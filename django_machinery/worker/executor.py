@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import typing
 from contextvars import Context
 from datetime import UTC, datetime, timedelta
 from time import monotonic
@@ -57,7 +56,6 @@ class Executor:
         self._decode = server.decode
         self._find = server.registry.find
         self._max_crashes = server.config.max_crashes
-        self._returns: dict[str, Any] = {}
         self._one_store = server.broker.store is not None and server.broker.store == server.backend.store
 
     def execute(self, delivery: Delivery, occupy: Callable[[Run | None], object]) -> Ending:
@@ -127,7 +125,7 @@ class Executor:
 
     def _succeeded(self, run: Run, value: Any) -> TaskOutcome:
         seconds = monotonic() - run.began
-        results = () if value is None else results_to_wire(value, self._annotation(run))
+        results = () if value is None else results_to_wire(value, run.definition.parameters.returns)
         return outcomes.succeeded(run, results, self._worker, seconds)
 
     def _raised(self, run: Run, error: BaseException) -> TaskOutcome:
@@ -167,17 +165,6 @@ class Executor:
         if verdict is Verdict.OVERTAKEN and (stored := self._final(run.signature)) is not None:
             return outcomes.completed(run.delivery, run.signature, stored)
         return Released(run.delivery)
-
-    def _annotation(self, run: Run) -> Any:
-        """The annotation of what the task returns; None where there is none that can be resolved."""
-        name = run.definition.name
-        if name not in self._returns:
-            try:
-                hints = typing.get_type_hints(run.definition.func, include_extras=True)
-            except Exception:
-                hints = {}
-            self._returns[name] = hints.get("return")
-        return self._returns[name]
 
 
 class _NotOurs(Exception):

@@ -19,3 +19,5 @@ class Plan:
     max_tasks: int | None = None
     heartbeat_file: Path | None = None
     verbosity: int = 1
+    pythonpath: str | None = None
+    """As this command was given it."""

@@ -137,6 +137,7 @@ class Supervisor:
             f"--verbosity={plan.verbosity}",
         ]
         options += ["--alone"] * alone + ["--drain"] * (plan.drain and not alone)
+        options += [f"--pythonpath={plan.pythonpath}"] * (plan.pythonpath is not None)
         options += [f"--max-tasks={plan.max_tasks}"] * (plan.max_tasks is not None)
         return management_command("machinery", "child", *options)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from django.conf import settings
+from django.db import connections
 
 MANAGE = Path(__file__).resolve().parents[2] / "manage.py"
 PATIENCE = 30.0
@@ -24,7 +25,8 @@ class WorkerDied(Exception):
 class ChildWorker:
     """`manage.py runworker`, writing to a file."""
 
-    def __init__(self, process: subprocess.Popen[bytes], log: IO[bytes]) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], processes: int, log: IO[bytes]) -> None:
+        self.processes = processes
         self._process = process
         self._log = log
 
@@ -63,10 +65,12 @@ def running_worker(processes: int) -> Iterator[ChildWorker]:
         process = subprocess.Popen(
             command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
-        worker = ChildWorker(process, log)
+        worker = ChildWorker(process, processes, log)
         try:
             yield worker
         finally:
+            # An interruption may have left a transaction open, whose lock the worker would wait for.
+            connections.close_all()
             worker.stop()
 
 

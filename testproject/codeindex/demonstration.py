@@ -49,14 +49,16 @@ class Demonstration:
         seconds = time.monotonic() - start
         self._report_index(index, chord.get())
         self._report_the_rest(chain, delayed, retried)
-        self._say("Figures", f"{count:,} tasks in {seconds:.1f} s")
+        rate = f"{count / seconds:,.0f} tasks/s"
+        self._say("Figures", f"{count:,} tasks in {seconds:.1f} s ({rate}) with {self._worker.processes} processes")
 
     def _await_worker(self) -> None:
         """The worker is there when it has answered."""
         start = time.monotonic()
         first = largest_file.using(priority=URGENT).send(self._package)
         self._wait(lambda: int(first.is_completed), 1)
-        self._say("Worker", f"pid {self._worker.pid}, first answer after {time.monotonic() - start:.1f} s")
+        seconds = f"{time.monotonic() - start:.1f} s"
+        self._say("Worker", f"{self._worker.processes} processes under pid {self._worker.pid}, answers after {seconds}")
 
     def _send_the_rest(self, index: Index) -> tuple[ChainResult, AsyncResult[int], AsyncResult[int]]:
         chain = send_chain(

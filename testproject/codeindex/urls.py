@@ -2,8 +2,7 @@ from django.urls import path
 
 from testproject.codeindex import views
 
-app_name = "codeindex"
 urlpatterns = [
-    path("", views.home, name="home"),
-    path("index/<int:pk>/", views.index, name="index"),
+    path("", views.home, name="codeindex_home"),
+    path("index/<int:pk>/", views.index, name="codeindex_index"),
 ]

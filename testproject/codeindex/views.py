@@ -18,7 +18,7 @@ def home(request: HttpRequest) -> HttpResponse:
     form = PackageForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         index, _ = send_index(form.cleaned_data["package"])
-        return redirect("codeindex:index", index.pk)
+        return redirect("codeindex_index", index.pk)
     context = {"form": form, "indexes": Index.objects.all()[:SHOWN]}
     return render(request, "codeindex/home.html", context, status=400 if form.errors else 200)
 

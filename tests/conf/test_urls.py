@@ -53,6 +53,8 @@ def test_a_refused_url_does_not_show_its_password():
         ("sqs://host?aws_secret_access_key=secret;region=x", "sqs://host?aws_secret_access_key=***;region=x"),
         ("host=db password=secret user=me", "host=db password=*** user=me"),
         (r"host=db password = 'se cret\' x' user=me", "host=db password = *** user=me"),
+        ("redis://host?api_key=secret", "redis://host?api_key=***"),
+        ("mongodb://host/db?authSource=admin&design=blue", "mongodb://host/db?authSource=admin&design=blue"),
         (
             "cannot reach amqp://user:secret@host, nor redis://secret@host",
             "cannot reach amqp://user:***@host, nor redis://***@host",

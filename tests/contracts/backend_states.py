@@ -8,14 +8,14 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
-from django.db import connections
+from django.db import connections, transaction
 
 from django_machinery.exceptions import BackendUnavailable
 from django_machinery.protocol.signature import Signature
 from django_machinery.protocol.states import FAILURE, PENDING, RECEIVED, RETRY, STARTED, SUCCESS
 from django_machinery.seams.backend import ResultBackend, StateChange
 from tests.contracts.backend_base import BackendTopic, get_state, result, set_state, states_of, success, task
-from tests.contracts.support import race, unique
+from tests.contracts.support import database_of, needs, race, unique
 
 Sent = Callable[..., list[Signature]]
 
@@ -83,6 +83,16 @@ class States(BackendTopic):
         steps = [StateChange(first, RECEIVED), StateChange(second, RECEIVED), StateChange(first, STARTED)]
         assert backend.set_states([*steps, success(first)])[-1]
         assert states_of(backend, [first, second]) == [SUCCESS, RECEIVED]
+
+    def test_a_state_takes_part_in_the_transaction_around_it(self, backend: ResultBackend):
+        needs(backend, "supports_transactions")
+        lost, kept = task(), task()
+        with transaction.atomic(using=database_of(backend)):
+            backend.set_states([success(lost)])
+            transaction.set_rollback(True, using=database_of(backend))
+        with transaction.atomic(using=database_of(backend)):
+            backend.set_states([success(kept)])
+        assert [state and state.state for state in backend.get_states([lost.uuid, kept.uuid])] == [None, SUCCESS]
 
     def test_a_purged_state_is_gone(self, backend: ResultBackend, sent: Sent):
         first, second = sent(2)

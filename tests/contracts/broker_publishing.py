@@ -3,13 +3,14 @@
 import time
 
 import pytest
+from django.db import transaction
 
 from django_machinery.exceptions import MessageTooLarge
 from django_machinery.protocol.codec import decode_signature, encode_signature
 from django_machinery.protocol.signature import Signature
 from django_machinery.seams.broker import Broker, Consumer
 from tests.contracts.broker_base import BrokerTopic, Connect, Publish, names_of
-from tests.contracts.support import collect, needs, nothing_comes, race, unique, uuids
+from tests.contracts.support import collect, database_of, needs, nothing_comes, race, unique, uuids
 
 
 class Publishing(BrokerTopic):
@@ -79,6 +80,18 @@ class Publishing(BrokerTopic):
         sent = race([lambda: publish(*range(25))] * 4)
         expected = sorted(uuid for batch in sent for uuid in uuids(batch))
         assert sorted(names_of(collect(consumer, 100))) == expected
+
+    def test_a_message_takes_part_in_the_transaction_of_its_sender(
+        self, broker: Broker, consumer: Consumer, publish: Publish
+    ):
+        needs(broker, "supports_transactions")
+        with transaction.atomic(using=database_of(broker)):
+            publish(1)
+            transaction.set_rollback(True, using=database_of(broker))
+        with transaction.atomic(using=database_of(broker)):
+            sent = publish(2)
+        assert names_of(collect(consumer, 1)) == uuids(sent)
+        assert nothing_comes(consumer)
 
     def test_a_closed_broker_may_be_used_again(self, broker: Broker, consumer: Consumer, publish: Publish):
         broker.close()

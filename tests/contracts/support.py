@@ -12,7 +12,8 @@ from django.db import connections
 
 from django_machinery.conf import ServerConfig, server_config
 from django_machinery.protocol.signature import Signature
-from django_machinery.seams.broker import Consumer, Delivery
+from django_machinery.seams.backend import ResultBackend
+from django_machinery.seams.broker import Broker, Consumer, Delivery
 from tests.waiting import wait_until
 
 T = TypeVar("T")
@@ -30,6 +31,12 @@ def needs(driver: object, flag: str) -> None:
     """Skip the test unless the driver says that its store can do that."""
     if not getattr(driver, flag):
         pytest.skip(flag)
+
+
+def database_of(driver: Broker | ResultBackend) -> str:
+    """The database alias in whose transactions a driver takes part."""
+    assert isinstance(driver.store, tuple)
+    return str(driver.store[1])
 
 
 def unique(prefix: str) -> str:

@@ -1,5 +1,6 @@
 """The command lines of the documentation can be typed, and the reference has every option and subcommand."""
 
+import os
 import re
 import shlex
 
@@ -37,6 +38,11 @@ def options(parser) -> set[str]:
 def test_a_command_line_can_be_typed(line):
     name, *arguments = shlex.split(line)
     command(name).create_parser("manage.py", name).parse_args(arguments)
+
+
+@pytest.mark.parametrize("script", re.findall(r"^(\.ci/\w+)$", (ROOT / "README.md").read_text(), re.MULTILINE))
+def test_the_two_commands_of_the_readme_are_there(script):
+    assert os.access(ROOT / script, os.X_OK)
 
 
 def test_there_are_command_lines():

@@ -4,6 +4,7 @@ A block whose first line is a comment with a path is (appended to) that file of 
 run in its shell, while a worker runs. The project is the one that the README's tutorial makes, line by line.
 """
 
+import re
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,12 @@ def python_blocks(page: Path) -> list[Block]:
 
 
 PAGES = [page for page in sorted((ROOT / "docs").rglob("*.md")) if python_blocks(page)]
+
+
+def test_no_example_escapes():
+    """Fences that are indented would not be found."""
+    for page in PAGES:
+        assert page.read_text().count("```python\n") == len(python_blocks(page)), page
 
 
 @pytest.fixture(scope="session")
@@ -42,6 +49,9 @@ def test_the_python_blocks_of_a_page_run(page: Path, tutorial: Project, tmp_path
         if block.path:
             project.write(block)
     project.manage("check", "--fail-level=WARNING")
-    project.manage("migrate", "--verbosity=0")
+    for arguments in re.findall(
+        r"^python manage.py ((?:makemigrations|migrate|test)\b.*)$", page.read_text(), re.MULTILINE
+    ):
+        project.manage(*arguments.split())
     with project.worker():
         project.run(page.name, [block for block in found if not block.path])

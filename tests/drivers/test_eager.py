@@ -18,9 +18,11 @@ from django_machinery.seams.broker import Broker, Delivery
 from django_machinery.seams.lock import Lock
 from django_machinery.seams.unit import Outcome
 from tests.contracts.backend import BackendContract
+from tests.contracts.backend_base import success, task
 from tests.contracts.broker import BrokerContract
 from tests.contracts.lock import LockContract
 from tests.contracts.support import config_with, unique
+from tests.waiting import wait_until
 
 
 class TestEagerBroker(BrokerContract):
@@ -43,6 +45,19 @@ class TestEagerLock(LockContract):
     @pytest.fixture
     def other(self, config: ServerConfig) -> Lock:
         return EagerLock("eager://", config)
+
+
+def test_writing_deletes_what_has_expired_because_no_worker_does(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("django_machinery.drivers.eager.backend.SWEEP_EVERY", 0.0)
+    backend = EagerBackend("eager://", config_with(results_expire_in=1))
+    old = task()
+    backend.set_states([success(old)])
+
+    def old_is_gone() -> bool:
+        backend.set_states([success(task())])
+        return backend.get_states([old.uuid]) == [None]
+
+    wait_until(old_is_gone)
 
 
 class Trace:
@@ -156,6 +171,17 @@ def test_an_error_of_the_executor_reaches_the_sender_and_leaves_the_broker_usabl
     trace = Trace(broker)
     broker.publish([named("three")])
     assert trace.events == ["<three", "three>"]
+
+
+def test_nothing_ever_waits(broker: EagerBroker, trace: Trace):
+    broker.publish([named("one")])
+    assert (broker.depth(""), broker.purge("")) == (0, 0)
+    consumer = broker.consumer([], [], "eager")
+    consumer.wake()
+    consumer.wait(60)
+    assert consumer.fetch(1) == []
+    consumer.release([])
+    consumer.park([])
 
 
 def test_without_an_executor_publishing_is_an_error(broker: EagerBroker):

@@ -175,7 +175,7 @@ def test_an_annotation_that_the_value_fits_decides(value, annotation, expected):
         (bytes | None, "[]byte"),
         (dict, None),
         (list[list[int]], None),
-        (list, None),
+        (tuple[int, str], None),
     ],
 )
 def test_an_annotation_stands_for_a_type_or_none(annotation, expected):
@@ -362,7 +362,7 @@ def test_none_is_no_result_a_tuple_several_all_else_one(value, annotation, expec
     assert results_to_wire(value, annotation) == tuple(TaskResult(name, Raw(text)) for name, text in expected)
 
 
-@pytest.mark.parametrize("value", [None, 5, "a", [1, 2], (1, "a"), b"a", {"a": 1}, (None, 1)])
+@pytest.mark.parametrize("value", [None, 5, "a", [1, 2], (1, "a"), b"b", {"a": 1}, (None, 1)])
 def test_results_come_back_as_the_task_returned_them(value):
     assert results_from_wire(results_to_wire(value)) == value
 

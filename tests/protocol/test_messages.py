@@ -15,7 +15,7 @@ from django_machinery.protocol import codec
 from django_machinery.protocol.json_text import encode_value
 from django_machinery.protocol.signature import Arg, Signature
 from django_machinery.protocol.states import STATES, GroupMeta, TaskResult, TaskState
-from django_machinery.protocol.times import ZERO_TIME, format_time
+from django_machinery.protocol.times import ZERO_TIME, canonical_time, format_time
 from tests.protocol.golden_data import rows
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
@@ -170,9 +170,10 @@ def test_null_and_empty_lists_stay_apart(path):
         assert data in again
 
 
-def test_text_is_taken_as_well_as_bytes():
+def test_text_and_buffers_are_taken_as_well_as_bytes():
     data = codec.encode_signature(Signature.of("add", "é", "\u2028", uuid="<é>"))
-    assert codec.decode_signature(data.decode()) == codec.decode_signature(data)
+    for form in (data.decode(), bytearray(data), memoryview(data)):
+        assert codec.decode_signature(form) == codec.decode_signature(data)
     with pytest.raises(DecodeError):
         codec.decode_signature("")
 
@@ -205,6 +206,38 @@ def test_headers_are_sorted_as_go_sorts_them():
 def test_numbers_in_headers_are_numbers_where_python_writes_them_the_same():
     headers = codec.decode_signature(b'{"Headers":{"a":1,"b":1.5,"c":1.50,"d":[1e21],"e":1e+21}}').headers
     assert headers == {"a": 1, "b": 1.5, "c": Raw(b"1.50"), "d": [Raw(b"1e21")], "e": 1e21}
+
+
+A, B = Signature(uuid="a"), Signature(uuid="b")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            '"Args":[{"Name":"a"},{"Name":"b"}],"Args":[{"Type":"c"}],"Args":[{},{}]',
+            Signature(args=[Arg("a", "c"), Arg("b")]),
+        ),
+        ('"Args":[{"Name":"a"}],"Args":[],"Args":[{}]', Signature(args=[Arg()])),
+        ('"Args":[{"Name":"a"}],"Args":null,"Args":[{}]', Signature(args=[Arg()])),
+        ('"OnSuccess":[{"UUID":"a"}],"OnSuccess":[{"Name":"n"}]', Signature(on_success=[A.replace(name="n")])),
+        ('"OnSuccess":[{"UUID":"b"}],"OnSuccess":[null],"OnSuccess":[{}]', Signature(on_success=[Signature()])),
+        ('"ChordCallback":{"Name":"n"},"ChordCallback":null,"ChordCallback":{"UUID":"b"}', Signature(chord_callback=B)),
+        ('"Headers":{"a":{"b":"1"}},"Headers":{"a":{"c":"2"}}', Signature(headers={"a": {"c": "2"}})),
+        ('"Headers":{"a":"1"},"Headers":null,"Headers":{"b":"2"}', Signature(headers={"b": "2"})),
+        ('"ETA":"2026-01-02T03:04:05Z","ETA":null', Signature()),
+    ],
+)
+def test_a_field_that_comes_again_is_read_over_the_first_as_in_go(text, expected):
+    assert codec.decode_signature("{" + text + "}") == expected
+
+
+@pytest.mark.parametrize("text", ["2026-01-02T03:04:05.120Z", "2026-01-02T03:04:05+00:00", "2026-01-02T03:04:05,12Z"])
+def test_a_time_that_go_writes_otherwise_is_written_as_go_does(text):
+    canonical = canonical_time(text)
+    signature, state = Signature(eta_text=canonical), TaskState(created_at_text=canonical)
+    for message, (encode, decode) in ((signature, CODECS["signature"]), (state, CODECS["state"])):
+        assert decode(encode(message).replace(canonical.encode(), text.encode())) == message
 
 
 def test_unknown_fields_are_dropped():

@@ -2,12 +2,16 @@
 
 import datetime
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pytest
 
 from django_machinery.exceptions import ArgumentError, EncodeError
 from django_machinery.protocol.parameters import Parameters
 from django_machinery.protocol.signature import Arg
+
+if TYPE_CHECKING:
+    from webbrowser import GenericBrowser as Page
 
 
 @dataclass
@@ -125,10 +129,16 @@ def test_the_context_is_not_a_parameter():
 
 
 def test_a_name_that_only_type_checkers_see_costs_the_others_nothing():
-    def crawl(page: "Page", depth: "int") -> "str": ...  # noqa: F821
+    def crawl(page: "Page", depth: "int") -> "str":
+        return ""
 
     parameters = Parameters(crawl)
     assert parameters.annotations["depth"] is int
     assert parameters.returns is str
     with pytest.raises(ArgumentError, match="argument 'depth'"):
         parameters.to_call((Arg.of("any"), Arg.of("x")))
+
+
+def test_the_value_of_a_sensitive_parameter_is_not_told():
+    with pytest.raises(ArgumentError, match="argument 'width': its value does not fit and is not shown"):
+        Parameters(area, sensitive=("width",)).to_call((Arg.of("4111 1111"),))

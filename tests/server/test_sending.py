@@ -4,7 +4,7 @@ import pytest
 from django.db import transaction
 
 from django_machinery import Chain, Chord, Group, NotCommitted, Signature, TaskUnknown, servers, signals
-from django_machinery.exceptions import EncodeError, MessageTooLarge
+from django_machinery.exceptions import EncodeError
 from django_machinery.models import GroupMeta, Message, TaskState
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -109,7 +109,7 @@ def test_a_chord_without_members_sends_its_callback(server):
 
 
 def test_a_message_over_the_brokers_limit_is_refused_before_anything_is_written(server):
-    with pytest.raises(MessageTooLarge):
+    with pytest.raises(EncodeError, match="the limit is"):
         server.send_task(Signature.of("store", "x" * server.config.max_message_bytes))
     assert names() == []
     assert not TaskState.objects.exists()
@@ -139,9 +139,9 @@ def test_each_send_is_signalled_once(server):
 
 
 def test_a_task_can_be_registered_on_one_server_alone(server):
-    server.register_task("only_here", max)
+    server.register_task("only_here", len)
     try:
-        assert server.get_registered_task("only_here").func is max
+        assert server.get_registered_task("only_here").func is len
         assert server.is_task_registered("only_here")
         assert "only_here" in server.get_registered_task_names()
     finally:

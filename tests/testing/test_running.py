@@ -137,6 +137,13 @@ def test_queues_that_were_sent_to_are_looked_at_and_further_ones_on_request():
     assert run_tasks(queues=["never used"]) == 0
 
 
+def test_what_tasks_send_to_other_queues_runs_too():
+    add.using(on_success=[echo.using(queue="met on the way").partial()]).send(1, 2)
+    with captured_tasks() as sent:
+        assert run_tasks() == 2
+    sent.assert_sent(echo, args=[3], queue="met on the way")
+
+
 def test_a_task_that_is_not_registered_here_is_left_for_others():
     send_task("elsewhere", args=[1])
     result = add.send(1, 2)

@@ -6,6 +6,10 @@ The environment is that of `tests.settings_worker`, and MACHINERY_TEST_SERVERS w
 import json
 import os
 
+from tests import settings_worker
 from tests.settings_worker import *  # noqa: F403
 
 MACHINERY = json.loads(os.environ["MACHINERY_TEST_SERVERS"])
+# Django's checks connect to every MariaDB that is configured, whether this test's servers run there or not.
+_used = {"default", *(server["DATABASE"] for server in MACHINERY.values())}
+DATABASES = {alias: settings_worker.DATABASES[alias] for alias in _used}

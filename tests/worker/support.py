@@ -36,12 +36,13 @@ def toy_server(broker: type[Broker] = PushBroker, url: str = "", **changes: Any)
     """A server of its own, with no tasks but those that the test registers; `server.graveyard` has its dead letters."""
     config = config_with(default_queue=QUEUE, **changes)
     graveyard: Any = Graveyard()
+    no_outbox: Any = None  # nothing here is sent in a transaction
     server = Server(
         config,
         broker(url or unique("push://server"), config),
         EagerBackend("eager://", config),
         EagerLock("eager://", config),
-        outbox=None,  # type: ignore[arg-type] - nothing here is sent in a transaction
+        outbox=no_outbox,
         dead_letters=graveyard,
     )
     server.graveyard = graveyard  # type: ignore[attr-defined]

@@ -71,6 +71,10 @@ def fails() -> None:
     raise ValueError("no")
 
 
+def never(run: Run | None) -> None:
+    raise AssertionError("the task was run")
+
+
 def values_of(signature: Signature) -> list[bytes]:
     return [bytes(arg.value) for arg in signature.args or ()]
 
@@ -301,8 +305,11 @@ class TestLimits:
         """How `func` ends when it is interrupted once it runs."""
 
         def interrupt() -> None:
-            run = wait_until(lambda: execute.runs and execute.runs[0])
-            wait_until(lambda: run.interrupt)(kind)
+            run = wait_until(lambda: next(iter(execute.runs), None))
+            assert run is not None
+            interrupt = wait_until(lambda: run.interrupt)
+            assert interrupt is not None
+            interrupt(kind)
 
         thread = threading.Thread(target=interrupt)
         thread.start()
@@ -341,7 +348,7 @@ class TestDeliveries:
     def test_a_message_that_crashed_too_often_is_not_run(self, server: Server, executor: Executor):
         server.register_task("fails", fails)
         signature = Signature(name="fails", uuid="u", retry_count=3, on_error=(callback("alarm"),))
-        outcome = executor.execute(delivery_of(signature, crashes=3, suspect=True), pytest.fail)
+        outcome = executor.execute(delivery_of(signature, crashes=3, suspect=True), never)
         assert isinstance(outcome, TaskOutcome)
         assert outcome.change is not None
         assert outcome.burial is not None
@@ -356,7 +363,7 @@ class TestDeliveries:
         server.register_task("fails", fails)
         signature = Signature(name="fails", uuid="u", on_success=(callback("log", args=()),))
         server.backend.set_states([StateChange(signature, SUCCESS, results_to_wire(5))])
-        outcome = executor.execute(delivery_of(signature, **fields), pytest.fail)
+        outcome = executor.execute(delivery_of(signature, **fields), never)
         assert isinstance(outcome, TaskOutcome)
         assert outcome.change is None
         assert outcome.final is not None
@@ -367,7 +374,7 @@ class TestDeliveries:
         server.register_task("fails", fails)
         signature = Signature(name="fails", uuid="u", on_error=(callback("alarm"),), on_success=(callback("log"),))
         server.backend.set_states([StateChange(signature, FAILURE, error="then")])
-        outcome = executor.execute(delivery_of(signature, claim=2), pytest.fail)
+        outcome = executor.execute(delivery_of(signature, claim=2), never)
         assert isinstance(outcome, TaskOutcome)
         assert [s.name for s in outcome.follow_ups] == ["alarm"]
         assert [s.name for s in outcome.abandoned] == ["log"]

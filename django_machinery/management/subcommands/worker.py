@@ -74,6 +74,7 @@ def _plan(server: Server, options: Mapping[str, Any]) -> Plan:
         max_tasks=options["max_tasks"],
         heartbeat_file=options["heartbeat_file"],
         verbosity=options["verbosity"],
+        pythonpath=options["pythonpath"],
     )
 
 

@@ -34,72 +34,74 @@ CLAIMED_COLUMNS = ("id", "uuid", "queue", "body", "claims", "crashes", "suspect"
 
 
 class Dialect:
-    """The statements of one engine. Stateless; every method works within the caller's transaction, if there is one."""
+    """The statements of one engine, on one connection; within the caller's transaction, if there is one."""
 
     skip_locked: str = ""
     """What a SELECT ends with to lock its rows and pass over locked ones; empty where nobody else can write."""
 
-    def clock(self, connection: Connection, offset: float = 0.0) -> str:
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    def clock(self, offset: float = 0.0) -> str:
         """The database's present time, plus seconds, as an expression in the form of a DateTimeField."""
         raise NotImplementedError
 
-    def put_messages(self, connection: Connection, rows: Sequence[NewMessage]) -> None:
+    def put_messages(self, rows: Sequence[NewMessage]) -> None:
         """Insert messages; one whose UUID is there already replaces it and counts as one more claim, so that whoever
         holds or relays the old one cannot delete the new one. No UUID may occur twice."""
         raise NotImplementedError
 
-    def put_tasks(self, connection: Connection, rows: Sequence[NewTask]) -> None:
+    def put_tasks(self, rows: Sequence[NewTask]) -> None:
         """Make tasks PENDING, whatever they were: one that was final starts its next generation. No UUID twice."""
         raise NotImplementedError
 
-    def put_absent_tasks(self, connection: Connection, rows: Sequence[NewTask]) -> set[str]:
+    def put_absent_tasks(self, rows: Sequence[NewTask]) -> set[str]:
         """Make those tasks PENDING that have no row yet; returns their UUIDs. No UUID may occur twice."""
         raise NotImplementedError
 
-    def send(
-        self, connection: Connection, tasks: Sequence[NewTask], absent: bool, messages: Sequence[NewMessage]
-    ) -> None:
+    def send(self, tasks: Sequence[NewTask], absent: bool, messages: Sequence[NewMessage]) -> None:
         """`put_tasks`, or `put_absent_tasks`, and `put_messages` as one: all or nothing."""
         raise NotImplementedError
 
-    def claim(self, connection: Connection, worker_id: int, queue: str, status: int, limit: int) -> list[Claimed]:
+    def any_ready(self, queues: Sequence[str]) -> bool:
+        """Is there anything to claim on these queues?"""
+        ready = f"SELECT 1 FROM machinery_message WHERE status = 0 AND queue IN ({marks(queues)}) LIMIT 1"
+        return bool(fetch(self.connection, ready, queues))
+
+    def claim(self, worker_id: int, queue: str, status: int, limit: int) -> list[Claimed]:
         """Claim messages of one queue with that status (READY or SUSPECT) in their order."""
         raise NotImplementedError
 
-    def claim_parked(
-        self, connection: Connection, worker_id: int, queues: Sequence[str], names: Sequence[str], limit: int
-    ) -> list[Claimed]:
+    def claim_parked(self, worker_id: int, queues: Sequence[str], names: Sequence[str], limit: int) -> list[Claimed]:
         """Claim parked messages of these queues and of these tasks."""
         raise NotImplementedError
 
-    def settle(self, connection: Connection, worker_id: int, fences: Sequence[Fence]) -> int:
+    def settle(self, worker_id: int, fences: Sequence[Fence]) -> int:
         """Delete messages that this worker still holds; returns how many those were."""
         raise NotImplementedError
 
-    def give_back(self, connection: Connection, worker_id: int, fences: Sequence[Fence], parked: bool) -> int:
+    def give_back(self, worker_id: int, fences: Sequence[Fence], parked: bool) -> int:
         """Undo claims that this worker still holds, back to where they came from or, if `parked`, to PARKED."""
         raise NotImplementedError
 
-    def step(self, connection: Connection, rows: Sequence[Step]) -> int:
+    def step(self, rows: Sequence[Step]) -> int:
         """Let tasks take a step that are not final; returns how many did. No UUID may occur twice."""
         raise NotImplementedError
 
-    def promote(self, connection: Connection, limit: int) -> list[str]:
+    def promote(self, limit: int) -> list[str]:
         """Make delayed messages ready that are due, the longest due first; returns the queue of each."""
         raise NotImplementedError
 
-    def take_outbox(self, connection: Connection, server: str, limit: int, age: float, hold: float) -> list[OutboxRow]:
+    def take_outbox(self, server: str, limit: int, age: float, hold: float) -> list[OutboxRow]:
         """Outbox rows of a server that are due and were written `age` seconds ago; others find them after `hold`."""
-        due = _OUTBOX_DUE.format(self.clock(connection), self.clock(connection, -age), self.skip_locked)
-        if not fetch(connection, due.removesuffix(self.skip_locked), [server, 1]):
+        due = _OUTBOX_DUE.format(self.clock(), self.clock(-age), self.skip_locked)
+        if not fetch(self.connection, due.removesuffix(self.skip_locked), [server, 1]):
             return []
-        with transaction.atomic(using=connection.alias, savepoint=False):
-            rows = [OutboxRow(*row) for row in fetch(connection, due, [server, limit])]
+        with transaction.atomic(using=self.connection.alias, savepoint=False):
+            rows = [OutboxRow(*row) for row in fetch(self.connection, due, [server, limit])]
             if rows:
-                hide = (
-                    f"UPDATE machinery_message SET due_at = {self.clock(connection, hold)} WHERE id IN ({marks(rows)})"
-                )
-                execute(connection, hide, [row.id for row in rows])
+                hide = f"UPDATE machinery_message SET due_at = {self.clock(hold)} WHERE id IN ({marks(rows)})"
+                execute(self.connection, hide, [row.id for row in rows])
         return rows
 
 

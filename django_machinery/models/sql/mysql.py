@@ -77,101 +77,95 @@ class MySQL(Dialect):
 
     skip_locked = "FOR UPDATE SKIP LOCKED"
 
-    def clock(self, connection: Connection, offset: float = 0.0) -> str:
+    def clock(self, offset: float = 0.0) -> str:
         present = datetime.now(UTC)
-        zone = naive(connection, present) - present.replace(tzinfo=None)
+        zone = naive(self.connection, present) - present.replace(tzinfo=None)
         return f"(UTC_TIMESTAMP(6) + INTERVAL {round((zone.total_seconds() + offset) * 1e6)} MICROSECOND)"
 
-    def put_messages(self, connection: Connection, rows: Sequence[NewMessage]) -> None:
-        place = "(%s, %s, %s, %s, %s, COALESCE(%s, {0}), %s, %s, {0})".format(self.clock(connection))
-        values = [(*row[:5], _time(connection, row.due_at), *row[6:]) for row in rows]
-        _insert(connection, _PUT_MESSAGES, place, _REPLACE, values)
+    def put_messages(self, rows: Sequence[NewMessage]) -> None:
+        place = "(%s, %s, %s, %s, %s, COALESCE(%s, {0}), %s, %s, {0})".format(self.clock())
+        values = [(*row[:5], _time(self.connection, row.due_at), *row[6:]) for row in rows]
+        _insert(self.connection, _PUT_MESSAGES, place, _REPLACE, values)
 
-    def put_tasks(self, connection: Connection, rows: Sequence[NewTask]) -> None:
-        self._put_tasks(connection, rows, _ANEW)
+    def put_tasks(self, rows: Sequence[NewTask]) -> None:
+        self._put_tasks(rows, _ANEW)
 
-    def put_absent_tasks(self, connection: Connection, rows: Sequence[NewTask]) -> set[str]:
-        present = set(_column(connection, _PRESENT, [row.uuid for row in rows]))
+    def put_absent_tasks(self, rows: Sequence[NewTask]) -> set[str]:
+        present = set(_column(self.connection, _PRESENT, [row.uuid for row in rows]))
         absent = [row for row in rows if row.uuid not in present]
         try:
-            with transaction.atomic(using=connection.alias):
-                self._put_tasks(connection, absent, "")
+            with transaction.atomic(using=self.connection.alias):
+                self._put_tasks(absent, "")
         except IntegrityError:  # somebody was faster with one of them
-            return {row.uuid for row in absent if self._put_one(connection, row)}
+            return {row.uuid for row in absent if self._put_one(row)}
         return {row.uuid for row in absent}
 
-    def send(
-        self, connection: Connection, tasks: Sequence[NewTask], absent: bool, messages: Sequence[NewMessage]
-    ) -> None:
-        with transaction.atomic(using=connection.alias, savepoint=False):
-            (self.put_absent_tasks if absent else self.put_tasks)(connection, tasks)
-            self.put_messages(connection, messages)
+    def send(self, tasks: Sequence[NewTask], absent: bool, messages: Sequence[NewMessage]) -> None:
+        with transaction.atomic(using=self.connection.alias, savepoint=False):
+            (self.put_absent_tasks if absent else self.put_tasks)(tasks)
+            self.put_messages(messages)
 
-    def claim(self, connection: Connection, worker_id: int, queue: str, status: int, limit: int) -> list[Claimed]:
-        return self._claim(connection, f"status = {status:d} AND queue = %s", [queue], worker_id, limit)
+    def claim(self, worker_id: int, queue: str, status: int, limit: int) -> list[Claimed]:
+        return self._claim(f"status = {status:d} AND queue = %s", [queue], worker_id, limit)
 
-    def claim_parked(
-        self, connection: Connection, worker_id: int, queues: Sequence[str], names: Sequence[str], limit: int
-    ) -> list[Claimed]:
+    def claim_parked(self, worker_id: int, queues: Sequence[str], names: Sequence[str], limit: int) -> list[Claimed]:
         known = f"status = 3 AND name IN ({marks(names)}) AND queue IN ({marks(queues)})"
-        return self._claim(connection, known, [*names, *queues], worker_id, limit)
+        return self._claim(known, [*names, *queues], worker_id, limit)
 
-    def settle(self, connection: Connection, worker_id: int, fences: Sequence[Fence]) -> int:
-        return self._change_held(connection, worker_id, fences, "DELETE FROM machinery_message WHERE id IN ({})")
+    def settle(self, worker_id: int, fences: Sequence[Fence]) -> int:
+        return self._change_held(worker_id, fences, "DELETE FROM machinery_message WHERE id IN ({})")
 
-    def give_back(self, connection: Connection, worker_id: int, fences: Sequence[Fence], parked: bool) -> int:
+    def give_back(self, worker_id: int, fences: Sequence[Fence], parked: bool) -> int:
         status = "3" if parked else "IF(suspect, 5, 0)"
         change = f"UPDATE machinery_message SET status = {status}, worker_id = NULL, claims = claims - 1"
-        return self._change_held(connection, worker_id, fences, change + " WHERE id IN ({})")
+        return self._change_held(worker_id, fences, change + " WHERE id IN ({})")
 
-    def step(self, connection: Connection, rows: Sequence[Step]) -> int:
-        now = self.clock(connection)
-        with transaction.atomic(using=connection.alias, savepoint=False):
-            still_open = set(_column(connection, _OPEN, [row.uuid for row in rows]))
-            values = [_step_values(connection, row) for row in rows if row.uuid in still_open]
+    def step(self, rows: Sequence[Step]) -> int:
+        now = self.clock()
+        with transaction.atomic(using=self.connection.alias, savepoint=False):
+            still_open = set(_column(self.connection, _OPEN, [row.uuid for row in rows]))
+            values = [_step_values(self.connection, row) for row in rows if row.uuid in still_open]
             place = "(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, IF(%s, COALESCE(%s, {0}), NULL), '', '', '', '', {0})"
-            _insert(connection, _STEP, place.format(now), "", values)
+            _insert(self.connection, _STEP, place.format(now), "", values)
         return len(values)
 
-    def promote(self, connection: Connection, limit: int) -> list[str]:
-        with transaction.atomic(using=connection.alias, savepoint=False):
-            due = fetch(connection, _DUE.format(self.clock(connection)), [limit])
+    def promote(self, limit: int) -> list[str]:
+        with transaction.atomic(using=self.connection.alias, savepoint=False):
+            due = fetch(self.connection, _DUE.format(self.clock()), [limit])
             if due:
                 change = f"UPDATE machinery_message SET status = 0 WHERE id IN ({marks(due)})"
-                execute(connection, change, [id for id, _ in due])
+                execute(self.connection, change, [id for id, _ in due])
         return [queue for _, queue in due]
 
-    def _put_tasks(self, connection: Connection, rows: Sequence[NewTask], conflict: str) -> None:
-        place = f"(%s, %s, %s, %s, 'PENDING', %s, %s, %s, {self.clock(connection)}, %s, %s, %s)"
-        values = [(*row[:6], _time(connection, row.eta), *row[7:]) for row in rows]
-        _insert(connection, _PUT_TASKS, place, conflict, values)
+    def _put_tasks(self, rows: Sequence[NewTask], conflict: str) -> None:
+        place = f"(%s, %s, %s, %s, 'PENDING', %s, %s, %s, {self.clock()}, %s, %s, %s)"
+        values = [(*row[:6], _time(self.connection, row.eta), *row[7:]) for row in rows]
+        _insert(self.connection, _PUT_TASKS, place, conflict, values)
 
-    def _put_one(self, connection: Connection, row: NewTask) -> bool:
+    def _put_one(self, row: NewTask) -> bool:
         try:
-            with transaction.atomic(using=connection.alias):
-                self._put_tasks(connection, [row], "")
+            with transaction.atomic(using=self.connection.alias):
+                self._put_tasks([row], "")
         except IntegrityError:
             return False
         return True
 
-    def _claim(
-        self, connection: Connection, condition: str, parameters: list[Any], worker_id: int, limit: int
-    ) -> list[Claimed]:
-        with transaction.atomic(using=connection.alias, savepoint=False):
-            chosen = fetch(connection, _CHOOSE.format(condition), [*parameters, limit])
+    def _claim(self, condition: str, parameters: list[Any], worker_id: int, limit: int) -> list[Claimed]:
+        with transaction.atomic(using=self.connection.alias, savepoint=False):
+            chosen = fetch(self.connection, _CHOOSE.format(condition), [*parameters, limit])
             if chosen:
-                execute(connection, _CLAIM.format(marks(chosen)), [worker_id, *(id for id, *_ in chosen)])
+                execute(self.connection, _CLAIM.format(marks(chosen)), [worker_id, *(id for id, *_ in chosen)])
         return [
             Claimed(id, uuid, queue, body, claims + 1, crashes, bool(suspect))
             for id, uuid, queue, body, claims, crashes, suspect in chosen
         ]
 
-    def _change_held(self, connection: Connection, worker_id: int, fences: Sequence[Fence], change: str) -> int:
-        with transaction.atomic(using=connection.alias, savepoint=False):
-            held = fetch(connection, _HELD.format(marks(fences)), [*(id for id, _ in fences), worker_id])
+    def _change_held(self, worker_id: int, fences: Sequence[Fence], change: str) -> int:
+        with transaction.atomic(using=self.connection.alias, savepoint=False):
+            held = fetch(self.connection, _HELD.format(marks(fences)), [*(id for id, _ in fences), worker_id])
             ids = [id for id, _ in {*held} & {*fences}]
             if ids:
-                execute(connection, change.format(marks(ids)), ids)
+                execute(self.connection, change.format(marks(ids)), ids)
         return len(ids)
 
 

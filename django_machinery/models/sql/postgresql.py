@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from django_machinery.models.sql.base import CLAIMED_COLUMNS, FINAL_STATES, Connection, Dialect, execute, fetch
+from django_machinery.models.sql.base import CLAIMED_COLUMNS, FINAL_STATES, Dialect, execute, fetch
 from django_machinery.models.sql.rows import Claimed, Fence, NewMessage, NewTask, Step
 
 # A batch travels as one text a column: the driver writes and the server reads that many times faster than an array.
@@ -60,6 +60,7 @@ ON CONFLICT (uuid) DO UPDATE SET
     received_at = NULL, started_at = NULL, finished_at = NULL, group_uuid = excluded.group_uuid,
     group_index = excluded.group_index, parent_uuid = excluded.parent_uuid
 """
+# The commit of a claim waits for no disk: what a crash of the server undoes is claimed again.
 _CLAIM = f"""
 WITH chosen AS MATERIALIZED (
     SELECT id FROM machinery_message WHERE {{}} ORDER BY rank_, due_at, id LIMIT %s FOR UPDATE SKIP LOCKED
@@ -67,7 +68,8 @@ WITH chosen AS MATERIALIZED (
     UPDATE machinery_message m SET status = 2, worker_id = %s, claims = m.claims + 1
     FROM chosen WHERE m.id = chosen.id RETURNING m.*
 )
-SELECT {", ".join(CLAIMED_COLUMNS)} FROM claimed ORDER BY rank_, due_at, id
+SELECT {", ".join(CLAIMED_COLUMNS)} FROM claimed, (SELECT set_config('synchronous_commit', 'off', true)) AS quickly
+ORDER BY rank_, due_at, id
 """
 _SETTLE = """
 DELETE FROM machinery_message m USING {} AS held
@@ -98,57 +100,53 @@ class PostgreSQL(Dialect):
 
     skip_locked = "FOR UPDATE SKIP LOCKED"
 
-    def clock(self, connection: Connection, offset: float = 0.0) -> str:
+    def clock(self, offset: float = 0.0) -> str:
         return f"(statement_timestamp() + interval '{offset:f} seconds')"
 
-    def put_messages(self, connection: Connection, rows: Sequence[NewMessage]) -> None:
+    def put_messages(self, rows: Sequence[NewMessage]) -> None:
         relation, parameters = _relation(rows, _MESSAGE_TYPES)
-        execute(connection, _PUT_MESSAGES.format(relation), parameters)
+        execute(self.connection, _PUT_MESSAGES.format(relation), parameters)
 
-    def put_tasks(self, connection: Connection, rows: Sequence[NewTask]) -> None:
+    def put_tasks(self, rows: Sequence[NewTask]) -> None:
         relation, parameters = _relation(rows, _TASK_TYPES)
-        execute(connection, _PUT_TASKS.format(relation) + _ANEW, parameters)
+        execute(self.connection, _PUT_TASKS.format(relation) + _ANEW, parameters)
 
-    def put_absent_tasks(self, connection: Connection, rows: Sequence[NewTask]) -> set[str]:
+    def put_absent_tasks(self, rows: Sequence[NewTask]) -> set[str]:
         relation, parameters = _relation(rows, _TASK_TYPES)
         statement = _PUT_TASKS.format(relation) + _IF_ABSENT + " RETURNING uuid"
-        return {uuid for (uuid,) in fetch(connection, statement, parameters)}
+        return {uuid for (uuid,) in fetch(self.connection, statement, parameters)}
 
-    def send(
-        self, connection: Connection, tasks: Sequence[NewTask], absent: bool, messages: Sequence[NewMessage]
-    ) -> None:
+    def send(self, tasks: Sequence[NewTask], absent: bool, messages: Sequence[NewMessage]) -> None:
         task_relation, task_parameters = _relation(tasks, _TASK_TYPES)
         message_relation, message_parameters = _relation(messages, _MESSAGE_TYPES)
         put_tasks = _PUT_TASKS.format(task_relation) + (_IF_ABSENT if absent else _ANEW)
         statement = f"WITH tasks AS ({put_tasks}) {_PUT_MESSAGES.format(message_relation)}"
-        execute(connection, statement, [*task_parameters, *message_parameters])
+        execute(self.connection, statement, [*task_parameters, *message_parameters])
 
-    def claim(self, connection: Connection, worker_id: int, queue: str, status: int, limit: int) -> list[Claimed]:
+    def claim(self, worker_id: int, queue: str, status: int, limit: int) -> list[Claimed]:
         statement = _CLAIM.format(f"status = {status:d} AND queue = %s")
-        return [Claimed(*row) for row in fetch(connection, statement, [queue, limit, worker_id])]
+        return [Claimed(*row) for row in fetch(self.connection, statement, [queue, limit, worker_id])]
 
-    def claim_parked(
-        self, connection: Connection, worker_id: int, queues: Sequence[str], names: Sequence[str], limit: int
-    ) -> list[Claimed]:
+    def claim_parked(self, worker_id: int, queues: Sequence[str], names: Sequence[str], limit: int) -> list[Claimed]:
         statement = _CLAIM.format("status = 3 AND name = ANY (%s) AND queue = ANY (%s)")
         parameters = [list(names), list(queues), limit, worker_id]
-        return [Claimed(*row) for row in fetch(connection, statement, parameters)]
+        return [Claimed(*row) for row in fetch(self.connection, statement, parameters)]
 
-    def settle(self, connection: Connection, worker_id: int, fences: Sequence[Fence]) -> int:
+    def settle(self, worker_id: int, fences: Sequence[Fence]) -> int:
         relation, parameters = _relation(fences, _FENCE_TYPES)
-        return execute(connection, _SETTLE.format(relation), [*parameters, worker_id])
+        return execute(self.connection, _SETTLE.format(relation), [*parameters, worker_id])
 
-    def give_back(self, connection: Connection, worker_id: int, fences: Sequence[Fence], parked: bool) -> int:
+    def give_back(self, worker_id: int, fences: Sequence[Fence], parked: bool) -> int:
         relation, parameters = _relation(fences, _FENCE_TYPES)
         status = "3" if parked else "CASE WHEN m.suspect THEN 5 ELSE 0 END"
-        return execute(connection, _GIVE_BACK.format(status, relation), [*parameters, worker_id])
+        return execute(self.connection, _GIVE_BACK.format(status, relation), [*parameters, worker_id])
 
-    def step(self, connection: Connection, rows: Sequence[Step]) -> int:
+    def step(self, rows: Sequence[Step]) -> int:
         relation, parameters = _relation(rows, _STEP_TYPES)
-        return execute(connection, _STEP.format(relation), parameters)
+        return execute(self.connection, _STEP.format(relation), parameters)
 
-    def promote(self, connection: Connection, limit: int) -> list[str]:
-        return [queue for (queue,) in fetch(connection, _PROMOTE, [limit])]
+    def promote(self, limit: int) -> list[str]:
+        return [queue for (queue,) in fetch(self.connection, _PROMOTE, [limit])]
 
 
 def _relation(rows: Sequence[tuple[Any, ...]], types: Mapping[str, str]) -> tuple[str, list[Any]]:
@@ -159,8 +157,8 @@ def _relation(rows: Sequence[tuple[Any, ...]], types: Mapping[str, str]) -> tupl
             constants.append(f"%s::{kind} AS {name}")
             first.append(values[0])
         else:
-            expression, parameter = _column(values)
-            columns.append((name, f"{expression}::{kind}[]"))
+            expression, parameter = _column(values, kind)
+            columns.append((name, expression))
             rest.append(parameter)
     if not columns:
         columns, rest = [("row", "%s::int[]")], [[1]]
@@ -169,10 +167,14 @@ def _relation(rows: Sequence[tuple[Any, ...]], types: Mapping[str, str]) -> tupl
     return f"(SELECT {', '.join([*constants, 'u.*'])} FROM unnest({arrays}) AS u ({names}))", [*first, *rest]
 
 
-def _column(values: Sequence[Any]) -> tuple[str, Any]:
-    """An array as an expression and its parameter."""
+def _column(values: Sequence[Any], kind: str) -> tuple[str, Any]:
+    """An array as an expression and its parameter.
+
+    In a subquery, which hides its length: told of many rows, the planner would rather read a whole table than look up
+    each in an index.
+    """
     texts = [_NULL if value is None else value if type(value) is str else str(value) for value in values]
     joined = _SEPARATOR.join(texts)
     if joined.count(_SEPARATOR) == len(texts) - 1 and joined.count(_NULL) == values.count(None):
-        return f"string_to_array(%s, '{_SEPARATOR}', '{_NULL}')", joined
-    return "%s", list(values)
+        return f"(SELECT string_to_array(%s, '{_SEPARATOR}', '{_NULL}')::{kind}[])", joined
+    return f"(SELECT %s::{kind}[])", list(values)

@@ -15,11 +15,16 @@ from testproject.codeindex.packages import package_directory
 
 NEXT = """
 Look next
-  {python} manage.py runworker          in one terminal, and in another
-  {python} manage.py runserver          the index as a page: http://127.0.0.1:8000/
-  {python} manage.py machinery --help   see what waits or is dead, send tasks
-  testproject/codeindex/tasks.py                 the tasks that have just run
-  README.md                                      a project of your own in five minutes
+  {python} manage.py runworker
+      the worker, in a terminal of its own
+  {python} manage.py runserver
+      the index as a page that asks for a package: http://127.0.0.1:8000/
+  {python} manage.py machinery --help
+      what waits, what is dead, sending by hand
+  testproject/codeindex/tasks.py
+      the tasks that have just run
+  README.md
+      a project of your own in five minutes
 """
 
 
@@ -40,4 +45,10 @@ class Command(BaseCommand):
             raise CommandError(f"The demonstration failed. {error}") from error
         except KeyboardInterrupt:
             raise CommandError("Interrupted; the worker has been stopped.", returncode=130) from None
-        self.stdout.write(NEXT.format(python=os.path.relpath(sys.executable)))
+        self.stdout.write(NEXT.format(python=_python()))
+
+
+def _python() -> str:
+    """This interpreter as one would type it here."""
+    path = os.path.relpath(sys.executable)
+    return sys.executable if path.startswith(os.pardir) else path

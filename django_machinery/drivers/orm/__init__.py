@@ -1,0 +1,1 @@
+"""Broker, result backend and lock on a Django database: `orm://alias`."""

@@ -1,0 +1,123 @@
+"""Outcomes of many deliveries in one transaction, which holds only while every fence does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from django.db import transaction
+
+from django_machinery.drivers.orm.chords import Chords, error_of
+from django_machinery.drivers.orm.states import NotAllWon, StateWriter
+from django_machinery.drivers.orm.store import retried, translated
+from django_machinery.exceptions import BackendError, BackendRefused, BackendUnavailable
+from django_machinery.models import Message, TaskState
+from django_machinery.protocol.states import FAILURE, FINAL
+from django_machinery.seams.backend import StateChange
+from django_machinery.seams.unit import Bury, Outcome, Publish, Unit, Verdict
+
+if TYPE_CHECKING:
+    from django_machinery.drivers.orm.consumer import OrmConsumer
+    from django_machinery.models.sql.rows import Fence
+    from django_machinery.protocol.signature import Signature
+
+
+class OrmUnit(Unit):
+    """Settles, writes states, counts groups and sends follow-ups as one step.
+
+    It supposes that everything is still ours and rolls back where it is not: then it looks, under locks, who lost.
+    """
+
+    def __init__(self, alias: str, writer: StateWriter, consumer: OrmConsumer, publish: Publish, bury: Bury) -> None:
+        self._alias = alias
+        self._consumer = consumer
+        self._publish = publish
+        self._bury = bury
+        self._writer = writer
+        self._chords = Chords(alias, self._writer)
+        self._messages = Message.objects.db_manager(alias)
+        self._tasks = TaskState.objects.db_manager(alias)
+
+    def commit(self, outcomes: Sequence[Outcome], notes: Sequence[StateChange] = ()) -> list[Verdict]:
+        if not outcomes and not notes:
+            return []
+        with translated(self._alias, BackendUnavailable, BackendError, BackendRefused):
+            return retried(self._alias, lambda: self._commit(outcomes, notes))
+
+    def _commit(self, outcomes: Sequence[Outcome], notes: Sequence[StateChange]) -> list[Verdict]:
+        try:
+            with transaction.atomic(using=self._alias):
+                self._write(outcomes, notes)
+        except NotAllWon:
+            with transaction.atomic(using=self._alias):
+                verdicts = self._judge(outcomes)
+                pairs = zip(outcomes, verdicts, strict=True)
+                self._write([outcome for outcome, verdict in pairs if verdict is Verdict.COMMITTED], notes)
+            return verdicts
+        return [Verdict.COMMITTED] * len(outcomes)
+
+    def _write(self, outcomes: Sequence[Outcome], notes: Sequence[StateChange]) -> None:
+        if self._messages.settle(self._consumer.worker_id, _fences(outcomes)) < len(outcomes):
+            raise NotAllWon
+        changes = [outcome.change for outcome in outcomes if outcome.change is not None]
+        if notes:
+            ended = {change.uuid for change in changes}
+            self._writer.note([note for uuid, note in _last(notes).items() if uuid not in ended])
+        self._writer.step(changes)
+        self._follow_up(outcomes, changes)
+
+    def _judge(self, outcomes: Sequence[Outcome]) -> list[Verdict]:
+        held = self._messages.held(self._consumer.worker_id, _fences(outcomes))
+        ours = [outcome for outcome in outcomes if _fence(outcome) in held]
+        still_open = self._writer.still_open([outcome.change for outcome in ours if outcome.change is not None])
+        return [_verdict(outcome, held, still_open) for outcome in outcomes]
+
+    def _follow_up(self, outcomes: Sequence[Outcome], changes: Sequence[StateChange]) -> None:
+        completed = [outcome for outcome in outcomes if outcome.change is None and outcome.final is not None]
+        messages: list[Signature] = [again.retry for again in outcomes if again.retry is not None]
+        for outcome in outcomes:
+            if outcome.burial is not None:
+                self._bury(outcome)
+            if outcome.abandoned:
+                self._abandon(outcome)
+            if outcome.change is not None:
+                messages += outcome.follow_ups
+        messages += self._not_sent([s for outcome in completed for s in outcome.follow_ups])
+        fresh, again = self._chords.settle(outcomes, changes, completed)
+        messages += [*fresh, *self._not_sent(again)]
+        if messages:
+            self._publish(messages)
+            transaction.on_commit(self._consumer.wake, using=self._alias)
+
+    def _abandon(self, outcome: Outcome) -> None:
+        error = error_of(outcome)
+        self._writer.write([StateChange(s, FAILURE, error=error, reason="parent") for s in outcome.abandoned])
+
+    def _not_sent(self, signatures: Sequence[Signature]) -> list[Signature]:
+        """Of follow-ups that an earlier run may have sent: those that neither wait nor have ended."""
+        if not signatures:
+            return []
+        uuids = [signature.uuid for signature in signatures]
+        waiting = self._messages.filter(uuid__in=uuids).values_list("uuid", flat=True)
+        sent = {uuid for uuid, state in self._tasks.states(uuids).items() if state in FINAL}.union(waiting)
+        return [signature for signature in signatures if signature.uuid not in sent]
+
+
+def _fence(outcome: Outcome) -> Fence:
+    return outcome.delivery.handle, outcome.delivery.claim
+
+
+def _fences(outcomes: Sequence[Outcome]) -> list[Fence]:
+    return [(outcome.delivery.handle, outcome.delivery.claim) for outcome in outcomes]
+
+
+def _last(notes: Sequence[StateChange]) -> dict[str, StateChange]:
+    return {note.uuid: note for note in notes}
+
+
+def _verdict(outcome: Outcome, held: set[Fence], still_open: set[str]) -> Verdict:
+    if _fence(outcome) not in held:
+        return Verdict.FENCED
+    if outcome.change is not None and outcome.change.uuid not in still_open:
+        return Verdict.OVERTAKEN
+    return Verdict.COMMITTED

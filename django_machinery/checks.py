@@ -109,7 +109,8 @@ def _driver_errors(config: ServerConfig) -> Iterator[CheckMessage]:
 def _database_errors(config: ServerConfig) -> Iterator[CheckMessage]:
     alias = config.database
     if alias not in connections.settings:
-        text = f"MACHINERY[{config.alias!r}]['DATABASE'] names the database {alias!r}, which DATABASES does not have."
+        shown = conf.redact(alias)  # it may be a URL in the wrong place
+        text = f"MACHINERY[{config.alias!r}]['DATABASE'] names the database {shown!r}, which DATABASES does not have."
         yield Error(text, hint=conf.nearest(alias, sorted(connections.settings)), id="machinery.E008")
 
 

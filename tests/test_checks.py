@@ -123,6 +123,12 @@ def test_an_app_database_that_does_not_exist_is_found_and_the_nearest_is_named()
     assert (message.id, message.hint) == ("machinery.E008", "Did you mean 'default'?")
 
 
+def test_a_url_in_place_of_a_database_does_not_show_its_password():
+    [message] = messages(on_default(DATABASE="redis://:pa55word@localhost/"))
+    assert message.id == "machinery.E008"
+    assert "pa55word" not in message.msg
+
+
 def test_an_orm_alias_that_does_not_exist_is_found():
     assert ids(on_default(BROKER="orm://defalt")) == ["machinery.E101"]
 

@@ -54,9 +54,15 @@ def _names(value: Any) -> tuple[str, ...]:
 def _seconds(value: Any) -> float:
     if isinstance(value, timedelta):
         return value.total_seconds()
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError
-    return float(value)
+    try:
+        seconds = float(value)
+    except OverflowError as error:
+        raise ValueError from error
+    if not math.isfinite(seconds):
+        raise ValueError
+    return seconds
 
 
 def _at_least(least: float, convert: Callable[[Any], Any], *, open_end: bool = False) -> Callable[[Any], Any]:
@@ -104,6 +110,8 @@ def shown(value: Any) -> str:
     """A value fit for a message: short, and without secrets."""
     if isinstance(value, str):
         return repr(redact_refused(value))
+    if isinstance(value, int) and value.bit_length() > 256:  # Python refuses to write thousands of digits
+        return f"an int of {value.bit_length()} bits"
     return repr(value) if value is None or isinstance(value, bool | int | float | timedelta) else type(value).__name__
 
 

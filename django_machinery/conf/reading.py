@@ -88,6 +88,9 @@ def _shape_problem() -> Problem | None:
         return Problem(Fault.SHAPE, f"MACHINERY must be a dict of servers, not {shown(configured)}.")
     if "default" not in configured:
         return Problem(Fault.NO_DEFAULT, 'MACHINERY has no server "default".', 'Name one of its servers "default".')
+    for alias in configured:
+        if not isinstance(alias, str):
+            return Problem(Fault.SHAPE, f"The names of the servers in MACHINERY must be text, not {shown(alias)}.")
     return None
 
 

@@ -9,9 +9,9 @@ from django_machinery.exceptions import ConfigurationError
 HIDDEN = "***"
 
 _URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)(?:://(?P<rest>\S*))?", re.IGNORECASE)
-_CREDENTIALS = r"(?P<start>[a-z][a-z0-9+.-]*://)(?P<credentials>{})@"
-_AT_THE_START = re.compile(r"\A" + _CREDENTIALS.format(r"(?s:.)*"), re.IGNORECASE)
-_ANYWHERE = re.compile(r"(?<![a-z0-9+.-])" + _CREDENTIALS.format(r"\S*"), re.IGNORECASE)
+# Whatever comes before "://": a misspelt scheme must not show what a right one hides.
+_AT_THE_START = re.compile(r"\A(?P<start>[^\s:]*://)(?P<credentials>(?s:.)*)@")
+_ANYWHERE = re.compile(r"(?P<start>://)(?P<credentials>\S*)@")
 _SECRET_NAME = (
     r"\w*(?:password|passwd|passphrase|pwd|secret|token|credential|signature)\w*"
     r"|(?:\w+_)?(?:pass|auth|key|sig|apikey)(?:_\w+)?"

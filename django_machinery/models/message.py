@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar
 
 from django.db import models, transaction
@@ -18,6 +18,8 @@ from django_machinery.protocol.codec import encode_signature
 if TYPE_CHECKING:
     from django_machinery.protocol.signature import Signature
 
+GRACE = 2.0
+"""Seconds that an outbox row without delay is left to the process that wrote it before a relay takes it up."""
 RELAY_TIME = 10.0
 """Seconds that a relay has to publish what it took from the outbox before another takes it."""
 
@@ -110,9 +112,9 @@ class MessageManager(HotManager["Message"]):
         fences = {uuid: (id, claims) for uuid, id, claims in found}
         return [fences[signature.uuid] for signature in signatures]
 
-    def outbox_due(self, server: str, limit: int, age: float) -> list[OutboxRow]:
-        """Messages that are due and were written at least `age` seconds ago; no other relay gets them for a while."""
-        return self.sql.take_outbox(server, limit, age, RELAY_TIME)
+    def outbox_due(self, server: str, limit: int) -> list[OutboxRow]:
+        """Messages for a relay to publish; no other relay gets them for a while."""
+        return self.sql.take_outbox(server, limit, RELAY_TIME)
 
     def outbox_delete(self, rows: Iterable[Fence]) -> int:
         """Delete what was published, unless it was written again meanwhile; returns how many rows."""
@@ -134,13 +136,14 @@ def _accuse(held: QuerySet[Message]) -> int:
 
 
 def _outbox_row(server: str, signature: Signature, now: datetime) -> NewMessage:
+    eta = signature.eta
     return NewMessage(
         uuid=signature.uuid,
         queue=signature.queue,
         name=signature.name,
         status=Message.Status.OUTBOX,
         rank=-signature.priority,
-        due_at=max(signature.eta or now, now),
+        due_at=eta if eta is not None and eta > now else now + timedelta(seconds=GRACE),
         body=encode_signature(signature).decode(),
         relay_to=server,
     )
@@ -167,7 +170,7 @@ class Message(models.Model):
     rank = models.SmallIntegerField(db_column="rank_")
     """The priority, negated, so that one index gives the order."""
     due_at = models.DateTimeField()
-    """When it became ready, becomes ready (LATER) or is to be sent (OUTBOX). Of equals the longest ready come first."""
+    """When it became ready, becomes ready (LATER) or is for a relay (OUTBOX). The longest ready come first."""
     expires_at = models.DateTimeField(null=True)
     body = WireTextField()
     worker_id = models.BigIntegerField(null=True)

@@ -96,18 +96,22 @@ def _scalar(wanted: str, exact: bool, value: Any) -> bytes | None:
     if wanted in ("bool", "string"):
         return encode_value(value) if kind is (bool if wanted == "bool" else str) else None
     if wanted in FLOATS:
-        return _float(wanted, float(value)) if kind is float or kind is int else None
+        return _float(wanted, value) if kind is float or kind is int else None
     if kind is not int:
         return None
     least, greatest = integer_range(wanted)
     if least <= value <= greatest:
         return b"%d" % value
     if exact:
-        raise EncodeError(f"{value} is out of range for {wanted}")
+        raise EncodeError(f"{_shown(value)} is out of range for {wanted}")
     return None
 
 
-def _float(wanted: str, value: float) -> bytes:
+def _float(wanted: str, number: float) -> bytes:
+    try:
+        value = float(number)
+    except OverflowError as error:
+        raise EncodeError(f"{_shown(number)} is out of range for {wanted}") from error
     if wanted == "float64":
         return float_text(value).encode()
     nearest = float32(value)
@@ -121,7 +125,7 @@ def _write_int(value: int) -> tuple[str, Raw]:
         return "int64", Raw(b"%d" % value)
     if 0 <= value < _UINT64_END:
         return "uint64", Raw(b"%d" % value)
-    raise EncodeError(f"{value} does not fit into 64 bits")
+    raise EncodeError(f"{_shown(value)} does not fit into 64 bits")
 
 
 def _write_float(value: float) -> tuple[str, Raw]:
@@ -157,7 +161,14 @@ def _write_ints(value: Sequence[int]) -> tuple[str, Raw]:
         return "[]int64", Raw(encoder.encode(value))
     if least >= 0 and greatest < _UINT64_END:
         return "[]uint64", Raw(encoder.encode(value))
-    raise EncodeError(f"{least} and {greatest} do not fit into 64 bits together")
+    raise EncodeError(f"{_shown(least)} and {_shown(greatest)} do not fit into 64 bits together")
+
+
+def _shown(value: float) -> str:
+    """Fit for a message: Python refuses to write an integer of thousands of digits."""
+    return (
+        f"a number of {value.bit_length()} bits" if isinstance(value, int) and value.bit_length() > 256 else str(value)
+    )
 
 
 def _are_exact_floats(value: Sequence[float]) -> bool:

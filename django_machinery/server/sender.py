@@ -28,10 +28,6 @@ if TYPE_CHECKING:
     from django_machinery.seams.backend import ResultBackend
     from django_machinery.seams.broker import Broker
 
-RELAY_AGE = 2.0
-"""Seconds that an outbox row is left to the process that wrote it before a relay takes it up."""
-
-
 @dataclass(frozen=True, slots=True)
 class NewGroup:
     """A group to be stored before its members are sent."""
@@ -86,7 +82,7 @@ class Sender:
 
     def relay(self, limit: int) -> int:
         """Publish outbox rows that are due and that nobody else is about to publish; returns how many."""
-        rows = self._outbox.outbox_due(self._config.alias, limit, RELAY_AGE)
+        rows = self._outbox.outbox_due(self._config.alias, limit)
         if rows:
             signatures = [decode_signature(row.body.encode(), self._config.limits) for row in rows]
             self._broker.send(self._backend, pending(signatures), signatures)

@@ -44,7 +44,8 @@ class Supervisor:
     """
 
     def __init__(self, server: Server, plan: Plan, announce: Callable[[str], object]) -> None:
-        """`announce` is called with a line for people when all processes consume."""
+        """`announce` is called with a line for people: when all processes consume, and when they stop."""
+        self._announce = announce
         self._server = server
         self._plan = plan
         self._wakeup = Wakeup()
@@ -127,6 +128,8 @@ class Supervisor:
 
     def _command(self, token: str, *, alone: bool) -> list[str]:
         plan = self._plan
+        common = [f"--verbosity={plan.verbosity}"]
+        common += [f"--pythonpath={plan.pythonpath}"] * (plan.pythonpath is not None)
         options = [
             f"--server={self._server.alias}",
             f"--token={token}",
@@ -134,12 +137,10 @@ class Supervisor:
             f"--concurrency={1 if alone else plan.concurrency}",
             f"--tag={plan.tag}",
             f"--shutdown-timeout={plan.shutdown_timeout}",
-            f"--verbosity={plan.verbosity}",
         ]
         options += ["--alone"] * alone + ["--drain"] * (plan.drain and not alone)
-        options += [f"--pythonpath={plan.pythonpath}"] * (plan.pythonpath is not None)
         options += [f"--max-tasks={plan.max_tasks}"] * (plan.max_tasks is not None)
-        return management_command("machinery", "child", *options)
+        return management_command("machinery", *common, "child", *options)
 
     def _hear(self) -> None:
         reporting = {child.reports: child for child in self._children.values() if not child.mute}
@@ -159,6 +160,7 @@ class Supervisor:
 
     def _stop(self) -> None:
         self._stopping_since = monotonic()
+        self._announce("STOPPING: running tasks may finish; the next signal ends them")
         self._tell_all(FINISH)
 
     def _quit(self) -> None:

@@ -45,7 +45,7 @@ class Demonstration:
         index, chord = send_index(self._package)
         chain, delayed, retried = self._send_the_rest(index)
         self._say("Sent", f"a chord of {index.files:,} + 1 tasks, a chain of 2, one for later, one that fails at first")
-        count = self._watch(chord, [*chain.results, delayed, retried])
+        count = self._watch(chord, [*chain.results, delayed, retried], start)
         seconds = time.monotonic() - start
         self._report_index(index, chord.get())
         self._report_the_rest(chain, delayed, retried)
@@ -69,11 +69,11 @@ class Demonstration:
         retried = fails_once.using(priority=URGENT).send()
         return chain, delayed, retried
 
-    def _watch(self, chord: ChordResult, others: list[AsyncResult[Any]]) -> int:
+    def _watch(self, chord: ChordResult, others: list[AsyncResult[Any]], start: float) -> int:
         """Show a progress bar until all have ended; returns how many tasks there were."""
         single = [chord.callback, *others]
         total = chord.progress.total + len(single)
-        bar = ProgressBar(self._out, total)
+        bar = ProgressBar(self._out, total, start)
 
         def done() -> int:
             figure = chord.progress.done + sum(result.is_completed for result in single)

@@ -13,13 +13,15 @@ LINE = 1.0
 
 
 class ProgressBar:
-    """Shows done, tasks per second and the time that is left. `clock` counts seconds."""
+    """Shows done, tasks per second since `start`, and the time that is left. `clock` counts seconds."""
 
-    def __init__(self, out: OutputWrapper, total: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, out: OutputWrapper, total: int, start: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._out = out
         self._total = total
+        self._start = start
         self._clock = clock
-        self._start = clock()
         self._terminal = out.isatty()
         self._shown_at = float("-inf")
 

@@ -102,6 +102,8 @@ def test_a_list_of_queues_is_kept_in_order():
         ("LEASE", "10"),
         ("LEASE", float("nan")),
         ("LEASE", float("inf")),
+        ("LEASE", 10**400),
+        pytest.param("LOCK", 10**5000, id="an integer that Python does not print"),
         ("MAX_CRASHES", 0),
         ("MAX_MESSAGE_BYTES", None),
         ("NOTIFY_DSN", None),
@@ -149,6 +151,8 @@ def test_an_unknown_alias_is_refused_with_the_nearest_right_one():
     [
         (["default"], "MACHINERY must be a dict of servers, not list."),
         ({"reports": {}}, 'MACHINERY has no server "default".'),
+        ({"default": {}, 5: {}}, "The names of the servers in MACHINERY must be text, not 5."),
+        pytest.param(10**5000, "MACHINERY must be a dict of servers, not an int of 16610 bits.", id="a large integer"),
         ({"default": "orm://default"}, "MACHINERY['default'] must be a dict of settings, not 'orm://default'."),
     ],
 )

@@ -46,6 +46,7 @@ def test_a_refused_url_does_not_show_its_password():
         ("redis://user:secret@host:6379/0", "redis://user:***@host:6379/0"),
         ("redis://:secret@host", "redis://:***@host"),
         ("redis://secret@host", "redis://***@host"),
+        ("127redis://:secret@host", "127redis://:***@host"),
         ("amqp://user:se/cr?et#@host/vhost", "amqp://user:***@host/vhost"),
         ("amqp://user:secr@et@host", "amqp://user:***@host"),
         ("amqp://a:secret@h1;amqp://b:secret@h2", "amqp://a:***@h2"),

@@ -36,7 +36,7 @@ def test_the_bar_fills_in_proportion():
 
 def test_a_terminal_gets_one_line_that_is_drawn_again():
     stream, clock = Terminal(), Clock()
-    bar = ProgressBar(OutputWrapper(stream), 10, clock)
+    bar = ProgressBar(OutputWrapper(stream), 10, clock(), clock)
     for done in (1, 5):
         clock.now += 1
         bar.show(done)
@@ -47,7 +47,7 @@ def test_a_terminal_gets_one_line_that_is_drawn_again():
 
 def test_a_file_gets_plain_lines_and_not_too_many():
     stream, clock = io.StringIO(), Clock()
-    bar = ProgressBar(OutputWrapper(stream), 100, clock)
+    bar = ProgressBar(OutputWrapper(stream), 100, clock(), clock)
     for done in range(100):
         clock.now += 0.05
         bar.show(done)

@@ -10,6 +10,7 @@ from typing import Any
 from django.core.checks import CheckMessage, Error, Warning
 from django.db import connections
 
+from django_machinery.conf import redact
 from django_machinery.models.sql import VENDORS
 
 SHORTEST_TIMEOUT = 20
@@ -23,7 +24,7 @@ def check_database(alias: str) -> list[CheckMessage]:
         known = ", ".join(sorted(connections.settings))
         return [
             Error(
-                f"orm://{alias} names no database.",
+                f"{redact(f'orm://{alias}')} names no database.",
                 hint=f"DATABASES has: {known}. Write orm:// and one of these.",
                 id="machinery.E101",
             )

@@ -9,6 +9,7 @@ from django_machinery.management.subcommands import worker
 
 class Command(BaseCommand):
     help = worker.HELP
+    requires_system_checks = ()  # the worker runs those that need no database: one that is away is waited for
 
     def add_arguments(self, parser: CommandParser) -> None:
         worker.add_arguments(parser)

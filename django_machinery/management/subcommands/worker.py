@@ -11,7 +11,8 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import OperationalError
+from django.db import OperationalError, connections
+from django.db.migrations.executor import MigrationExecutor
 
 from django_machinery.management.subcommands.base import add_server, server_of
 from django_machinery.management.subcommands.kinds import count, count_or_zero, names, seconds
@@ -44,10 +45,9 @@ def add_arguments(parser: CommandParser) -> None:
 
 def handle(command: BaseCommand, options: Mapping[str, Any]) -> None:
     """Exits with 0 when all tasks could finish, else with 1."""
-    if not command.requires_system_checks:
-        command.check()
-    _warn_of_migrations(command)
+    command.check(databases=[])
     server = server_of(options)
+    _warn_of_migrations(command, server.config.database)
     plan = _plan(server, options)
     supervisor = Supervisor(server, plan, lambda line: _print(command, line))
     reload = settings.DEBUG if options["reload"] is None else options["reload"]
@@ -83,6 +83,8 @@ def _print(command: BaseCommand, line: str) -> None:
     command.stdout.flush()
 
 
-def _warn_of_migrations(command: BaseCommand) -> None:
+def _warn_of_migrations(command: BaseCommand, database: str) -> None:
     with suppress(OperationalError):  # a database that is away is waited for
-        command.check_migrations()
+        executor = MigrationExecutor(connections[database])
+        if executor.migration_plan(executor.loader.graph.leaf_nodes("machinery")):
+            command.stderr.write(f"The worker's tables are not up to date: manage.py migrate --database={database}")

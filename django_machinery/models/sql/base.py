@@ -27,7 +27,7 @@ TASK_COLUMNS = (
 )
 _OUTBOX_DUE = """
 SELECT id, claims, body FROM machinery_message
-WHERE status IN (1, 4) AND status = 4 AND relay_to = %s AND due_at <= {} AND created_at <= {}
+WHERE status IN (1, 4) AND status = 4 AND relay_to = %s AND due_at <= {}
 ORDER BY due_at LIMIT %s {}
 """
 CLAIMED_COLUMNS = ("id", "uuid", "queue", "body", "claims", "crashes", "suspect")
@@ -92,9 +92,9 @@ class Dialect:
         """Make delayed messages ready that are due, the longest due first; returns the queue of each."""
         raise NotImplementedError
 
-    def take_outbox(self, server: str, limit: int, age: float, hold: float) -> list[OutboxRow]:
-        """Outbox rows of a server that are due and were written `age` seconds ago; others find them after `hold`."""
-        due = _OUTBOX_DUE.format(self.clock(), self.clock(-age), self.skip_locked)
+    def take_outbox(self, server: str, limit: int, hold: float) -> list[OutboxRow]:
+        """Outbox rows of a server that are due; others find them `hold` seconds later."""
+        due = _OUTBOX_DUE.format(self.clock(), self.skip_locked)
         if not fetch(self.connection, due.removesuffix(self.skip_locked), [server, 1]):
             return []
         with transaction.atomic(using=self.connection.alias, savepoint=False):

@@ -1,0 +1,47 @@
+"""Databases that go away under a worker."""
+
+import time
+
+from django.db import connections
+
+from tests.acceptance.conftest import StartWorker, wait_for
+from tests.app import tasks
+from tests.databases import on_databases
+from tests.services import DatabaseServer
+
+
+@on_databases("postgres")
+def test_a_worker_comes_back_when_its_database_does(
+    start_worker: StartWorker, own_database: DatabaseServer, database: str
+):
+    worker = start_worker("--processes=2")
+    children = sorted(worker.children())
+    assert tasks.add.using(server=database).send(1, 2).get(timeout=20) == 3
+    running = tasks.slow.using(server=database).send(1000)
+    wait_for(lambda: running.state == "STARTED", worker)
+    connections[database].close()
+    own_database.stop()
+    time.sleep(0.5)  # the task ends while nobody can be told
+    own_database.start()
+    assert running.get(timeout=20) == 1000, worker.output
+    assert tasks.add.using(server=database).send(2, 3).get(timeout=20) == 5, worker.output
+    assert "cannot be reached" in worker.output
+    assert "Traceback" not in worker.output
+    assert sorted(worker.children()) == children
+    connections[database].close()
+    assert worker.terminate() == 0
+
+
+@on_databases("postgres")
+def test_a_worker_may_be_started_before_its_database(
+    start_worker: StartWorker, own_database: DatabaseServer, database: str
+):
+    connections[database].close()
+    own_database.stop()
+    worker = start_worker(wait=False)
+    worker.process.wait_for_line("cannot be reached")
+    own_database.start()
+    worker.wait_for_ready()
+    assert tasks.add.using(server=database).send(1, 2).get(timeout=20) == 3
+    connections[database].close()
+    assert worker.terminate() == 0

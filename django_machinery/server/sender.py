@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from django_machinery.seams.backend import ResultBackend
     from django_machinery.seams.broker import Broker
 
+
 @dataclass(frozen=True, slots=True)
 class NewGroup:
     """A group to be stored before its members are sent."""

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from tests.services.base import Service
 from tests.services.certificates import Certificates
 from tests.services.ports import free_ports
 from tests.waiting import wait_until
-
-if TYPE_CHECKING:
-    import redis
 
 SLOTS = 16384
 NODE_TIMEOUT = 1000
@@ -54,8 +51,8 @@ class Redis(Service):
     def runs(self) -> bool:
         return self._process is not None
 
-    def client(self, **options: Any) -> redis.Redis:
-        """A client of redis-py for looking behind the scenes."""
+    def client(self, **options: Any) -> Any:
+        """A client of redis-py, for looking behind the scenes."""
         import redis
         from redis.backoff import NoBackoff
         from redis.retry import Retry

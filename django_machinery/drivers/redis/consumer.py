@@ -40,6 +40,8 @@ class Handle(NamedTuple):
 
 
 class RedisConsumer(Consumer):
+    """The only one of its token: what is held under that and is not known here is given back."""
+
     def __init__(self, client: Client, queues: Sequence[QueueKeys], token: str, config: ServerConfig) -> None:
         self._client = client
         self._queues = queues

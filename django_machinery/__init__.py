@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from django_machinery.api import asend_task, send_chain, send_chord, send_group, send_task
+    from django_machinery.api import asend_task, cancel_task, send_chain, send_chord, send_group, send_task
     from django_machinery.declare import AsyncTask, Task, task
     from django_machinery.exceptions import (
         MachineryError,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from django_machinery.worker import TaskContext, Worker
 
 _HOMES = {
-    "api": ("asend_task", "send_chain", "send_chord", "send_group", "send_task"),
+    "api": ("asend_task", "cancel_task", "send_chain", "send_chord", "send_group", "send_task"),
     "declare": ("AsyncTask", "Task", "task"),
     "exceptions": (
         "MachineryError",
@@ -69,6 +69,7 @@ __all__ = [
     "TaskUnknown",
     "Worker",
     "asend_task",
+    "cancel_task",
     "send_chain",
     "send_chord",
     "send_group",

@@ -7,6 +7,7 @@ from typing import Any, Unpack
 
 from asgiref.sync import sync_to_async
 
+from django_machinery import control
 from django_machinery.declare import SendOptions
 from django_machinery.handler import servers
 from django_machinery.protocol.signature import Arg, Signature
@@ -52,6 +53,14 @@ def send_chord(
 ) -> ChordResult:
     """Send a group with a callback that gets the members' results."""
     return servers[server].send_chord(chord, send_concurrency, database=database)
+
+
+def cancel_task(uuid: str, *, server: str = "default", by: str = "") -> None:
+    """Ask a running task to end: it sees `context.cancelled`, and an `async def` task is ended by `TaskCancelled`.
+
+    A task that waits is told when it has started. `by` says who asked, for operators.
+    """
+    control.cancel(servers[server], uuid, by)
 
 
 async def asend_task(

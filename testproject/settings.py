@@ -50,8 +50,14 @@ DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": os.environ.get("CODEINDEX_DATABASE", BASE_DIR / "db.sqlite3"),
-        # Readers and one writer at once, writers that queue up instead of failing, for up to 20 seconds.
-        "OPTIONS": {"init_command": "PRAGMA journal_mode=WAL", "transaction_mode": "IMMEDIATE", "timeout": 20},
+        "OPTIONS": {
+            # Readers and one writer at once. NORMAL: a power cut may undo the last moments, a crash undoes nothing; an
+            # index is made again in no time.
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL",
+            # Writers queue up instead of failing, for up to 20 seconds.
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+        },
     }
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.db import models
+from django.utils import timezone
 
 from django_machinery.models.fields import WireCharField
 
@@ -40,6 +41,11 @@ class QueueControl(models.Model):
 
 class CancellationManager(models.Manager["Cancellation"]):
     """Cancellations are looked up by the UUIDs that a worker holds: ids may be committed out of order."""
+
+    def request(self, server: str, uuid: str, by: str) -> None:
+        """Ask that a task be cancelled. Asking twice changes nothing."""
+        values = {"requested_at": timezone.now(), "requested_by": by}
+        self.get_or_create(server=server, uuid=uuid, generation=0, defaults=values)
 
     def requested(self, server: str, uuids: list[str]) -> set[str]:
         """Which of these tasks somebody wants cancelled."""

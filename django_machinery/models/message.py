@@ -11,7 +11,7 @@ from django.db.models import Case, Count, F, Q, QuerySet, Value, When
 
 from django_machinery.models.fields import SparseIndex, WireCharField, WireTextField
 from django_machinery.models.managers import HotManager
-from django_machinery.models.sql.rows import Claimed, Fence, NewMessage, OutboxRow
+from django_machinery.models.sql.rows import Claimed, Fence, NewMessage, OutboxRow, Step
 from django_machinery.models.worker_process import WorkerProcess
 from django_machinery.protocol.codec import encode_signature
 
@@ -49,6 +49,10 @@ class MessageManager(HotManager["Message"]):
     def settle(self, worker_id: int, fences: Sequence[Fence]) -> int:
         """Delete what this worker still holds of these; returns how many."""
         return self.sql.settle(worker_id, fences) if fences else 0
+
+    def conclude(self, worker_id: int, fences: Sequence[Fence], steps: Sequence[Step]) -> bool:
+        """Delete these and write the states of their tasks, unless one is not held or final already: was it done?"""
+        return self.sql.conclude(worker_id, fences, steps)
 
     def held(self, worker_id: int, fences: Sequence[Fence]) -> set[Fence]:
         """What this worker still holds of these; in a transaction, until its end."""

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import ClassVar, TypeVar
+from datetime import datetime
+from typing import ClassVar, NamedTuple, TypeVar
 
 from django.db import models
 
 from django_machinery.models.fields import SparseIndex, WireCharField, WireTextField
 from django_machinery.models.managers import HotManager
 from django_machinery.models.sql.rows import NewTask, Step
-from django_machinery.protocol.states import FINAL
 
 T = TypeVar("T")
 
 CHUNK = 1000
 """How many UUIDs go into one query: engines bound the parameters of a statement."""
+
+
+class WireRow(NamedTuple):
+    """The columns that travel."""
+
+    uuid: str
+    name: str
+    state: str
+    results: str | None
+    error: str
+    created_at: datetime
 
 
 class TaskStateManager(HotManager["TaskState"]):
@@ -43,26 +54,25 @@ class TaskStateManager(HotManager["TaskState"]):
 
     def unfinished(self, uuids: Sequence[str]) -> set[str]:
         """Which of these tasks have a state that is not final."""
-        rows = self.exclude(state__in=FINAL).values_list("uuid", flat=True)
-        return {uuid for chunk in chunks(uuids, CHUNK) for uuid in rows.filter(uuid__in=chunk)}
+        return {uuid for chunk in chunks(uuids, CHUNK) for uuid in self.sql.unfinished(chunk)}
 
     def first_generation(self, uuids: Sequence[str]) -> set[str]:
         """Which of these tasks have never been started anew."""
         rows = self.filter(generation=0).values_list("uuid", flat=True)
         return {uuid for chunk in chunks(uuids, CHUNK) for uuid in rows.filter(uuid__in=chunk)}
 
-    def of(self, uuids: Sequence[str]) -> dict[str, TaskState]:
-        """The rows of these tasks with what travels of them."""
-        rows = self.wire_fields(self.all())
-        return {row.uuid: row for chunk in chunks(uuids, CHUNK) for row in rows.filter(uuid__in=chunk)}
+    def of(self, uuids: Sequence[str]) -> dict[str, WireRow]:
+        """What travels of these tasks."""
+        found = (self.wire_rows(self.filter(uuid__in=chunk)) for chunk in chunks(uuids, CHUNK))
+        return {row.uuid: row for rows in found for row in rows}
 
     def members(self, group_uuid: str) -> models.QuerySet[TaskState]:
         """The rows of a group's members, in their order."""
         return self.filter(group_uuid=group_uuid).order_by("group_index", "id")
 
-    def wire_fields(self, rows: models.QuerySet[TaskState]) -> models.QuerySet[TaskState]:
-        """Leave out what does not travel."""
-        return rows.only(*WIRE_FIELDS)
+    def wire_rows(self, tasks: models.QuerySet[TaskState]) -> list[WireRow]:
+        """What travels of tasks."""
+        return [WireRow(*row) for row in tasks.values_list(*WireRow._fields)]
 
     def purge(self, uuids: Sequence[str]) -> None:
         """Delete the rows of these tasks."""
@@ -73,9 +83,6 @@ class TaskStateManager(HotManager["TaskState"]):
 def chunks(values: Sequence[T], size: int) -> Iterator[Sequence[T]]:
     """`values` in pieces of up to `size`."""
     return (values[start : start + size] for start in range(0, len(values), size))
-
-
-WIRE_FIELDS = ("uuid", "name", "state", "results", "error", "created_at")
 
 
 class TaskState(models.Model):

@@ -202,3 +202,22 @@ def _deposit(name: str, amount: int) -> int:
     Account.objects.get_or_create(name=name)
     Account.objects.filter(name=name).update(balance=F("balance") + amount)
     return Account.objects.get(name=name).balance
+
+
+@task(takes_context=True)
+def until_cancelled(context: TaskContext) -> str:
+    """Works until it is told to end, and says so."""
+    record("started")
+    deadline = time.monotonic() + 60
+    while not context.cancelled:
+        if time.monotonic() > deadline:
+            raise TimeoutError("nobody cancelled it")
+        time.sleep(0.01)
+    return "told"
+
+
+@task
+async def sleep_long() -> None:
+    """Waits, and can be interrupted."""
+    record("asleep")
+    await asyncio.sleep(60)

@@ -22,5 +22,5 @@ class TestOrmBroker(BrokerContract):
             yield OrmBroker(f"orm://{database}", config)
 
     def inject(self, broker: Broker, queue: str, body: bytes) -> None:
-        assert broker.store is not None
+        assert isinstance(broker.store, tuple)
         inject(broker.store[1], queue, body)

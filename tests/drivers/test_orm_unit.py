@@ -21,5 +21,5 @@ class TestOrmUnit(UnitContract):
         return OrmBackend(f"orm://{database}", config)
 
     def inject(self, broker: Broker, queue: str, body: bytes) -> None:
-        assert broker.store is not None
+        assert isinstance(broker.store, tuple)
         inject(broker.store[1], queue, body)

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from django_machinery.conf import ServerConfig
     from django_machinery.protocol.signature import Signature
 
-SHORTEST, LONGEST = 0.001, 0.5
+SHORTEST, LONGEST = 0.002, 0.5
 """Seconds between two looks at tasks that somebody waits for."""
-BACK_OFF = 0.1
+BACK_OFF = 0.15
 """The pause before the next look, as a part of the time waited so far."""
 VERSION_INTERVAL = 0.002
 LOOK_AT_ONCE = 50
@@ -96,7 +96,7 @@ class OrmBackend(ResultBackend):
 
     def group_task_states(self, group_uuid: str, count: int) -> list[WireState]:
         with self._errors():
-            return [wire_state(row) for row in self._tasks.wire_fields(self._tasks.members(group_uuid))[:count]]
+            return [wire_state(row) for row in self._tasks.wire_rows(self._tasks.members(group_uuid)[:count])]
 
     def trigger_chord(self, group_uuid: str, by: str) -> bool:
         with self._errors():

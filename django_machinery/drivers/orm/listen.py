@@ -15,7 +15,7 @@ from django_machinery.drivers.orm.watch import Watch
 if TYPE_CHECKING:
     from psycopg import Connection
 
-STEP = 0.01
+STEP = 0.004
 """Seconds between looks while a sender may keep silent about further messages: see `Notifier`."""
 LOOK_EVERY = 0.5
 """Seconds between looks all the same: a notification can be lost."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from django.utils import timezone
 
-from django_machinery.models import Message, TaskState
+from django_machinery.models import Message
 from django_machinery.models.sql.rows import NewMessage, NewTask, Step
 from django_machinery.protocol import headers
 from django_machinery.protocol.codec import Limits, encode_signature
@@ -17,6 +17,7 @@ from django_machinery.protocol.states import TaskState as WireState
 from django_machinery.protocol.times import format_time
 
 if TYPE_CHECKING:
+    from django_machinery.models.task_state import WireRow
     from django_machinery.protocol.signature import Signature
     from django_machinery.seams.backend import StateChange
 
@@ -74,7 +75,7 @@ def step(change: StateChange) -> Step:
     )
 
 
-def wire_state(row: TaskState) -> WireState:
+def wire_state(row: WireRow) -> WireState:
     """A task's state as it travels."""
     return WireState(
         task_uuid=row.uuid,

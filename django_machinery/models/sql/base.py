@@ -7,6 +7,7 @@ that it can read in the statement.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, TypeAlias
 
@@ -88,21 +89,44 @@ class Dialect:
         """Let tasks take a step that are not final; returns how many did. No UUID may occur twice."""
         raise NotImplementedError
 
+    def conclude(self, worker_id: int, fences: Sequence[Fence], steps: Sequence[Step]) -> bool:
+        """`settle` and `step` for all of them or for none: was it for all? In a transaction of its own alone."""
+        try:
+            with self.transaction():
+                if self.settle(worker_id, fences) < len(fences) or self.step(steps) < len(steps):
+                    raise _NotAll
+        except _NotAll:
+            return False
+        return True
+
+    def unfinished(self, uuids: Sequence[str]) -> list[str]:
+        """Those of these tasks that have a state which is not final."""
+        open_ = f"SELECT uuid FROM machinery_task_state WHERE uuid IN ({marks(uuids)}) AND state NOT IN {FINAL_STATES}"
+        return [uuid for (uuid,) in fetch(self.connection, open_, uuids)]
+
     def promote(self, limit: int) -> list[str]:
         """Make delayed messages ready that are due, the longest due first; returns the queue of each."""
         raise NotImplementedError
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """The caller's transaction, or one of its own."""
+        return transaction.atomic(using=self.connection.alias, savepoint=False)
 
     def take_outbox(self, server: str, limit: int, hold: float) -> list[OutboxRow]:
         """Outbox rows of a server that are due; others find them `hold` seconds later."""
         due = _OUTBOX_DUE.format(self.clock(), self.skip_locked)
         if not fetch(self.connection, due.removesuffix(self.skip_locked), [server, 1]):
             return []
-        with transaction.atomic(using=self.connection.alias, savepoint=False):
+        with self.transaction():
             rows = [OutboxRow(*row) for row in fetch(self.connection, due, [server, limit])]
             if rows:
                 hide = f"UPDATE machinery_message SET due_at = {self.clock(hold)} WHERE id IN ({marks(rows)})"
                 execute(self.connection, hide, [row.id for row in rows])
         return rows
+
+
+class _NotAll(Exception):
+    """Rolls back."""
 
 
 def execute(connection: Connection, statement: str, parameters: Sequence[Any]) -> int:

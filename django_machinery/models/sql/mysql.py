@@ -101,7 +101,7 @@ class MySQL(Dialect):
         return {row.uuid for row in absent}
 
     def send(self, tasks: Sequence[NewTask], absent: bool, messages: Sequence[NewMessage]) -> None:
-        with transaction.atomic(using=self.connection.alias, savepoint=False):
+        with self.transaction():
             (self.put_absent_tasks if absent else self.put_tasks)(tasks)
             self.put_messages(messages)
 
@@ -122,7 +122,7 @@ class MySQL(Dialect):
 
     def step(self, rows: Sequence[Step]) -> int:
         now = self.clock()
-        with transaction.atomic(using=self.connection.alias, savepoint=False):
+        with self.transaction():
             still_open = set(_column(self.connection, _OPEN, [row.uuid for row in rows]))
             values = [_step_values(self.connection, row) for row in rows if row.uuid in still_open]
             place = "(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, IF(%s, COALESCE(%s, {0}), NULL), '', '', '', '', {0})"
@@ -130,7 +130,7 @@ class MySQL(Dialect):
         return len(values)
 
     def promote(self, limit: int) -> list[str]:
-        with transaction.atomic(using=self.connection.alias, savepoint=False):
+        with self.transaction():
             due = fetch(self.connection, _DUE.format(self.clock()), [limit])
             if due:
                 change = f"UPDATE machinery_message SET status = 0 WHERE id IN ({marks(due)})"
@@ -151,7 +151,7 @@ class MySQL(Dialect):
         return True
 
     def _claim(self, condition: str, parameters: list[Any], worker_id: int, limit: int) -> list[Claimed]:
-        with transaction.atomic(using=self.connection.alias, savepoint=False):
+        with self.transaction():
             chosen = fetch(self.connection, _CHOOSE.format(condition), [*parameters, limit])
             if chosen:
                 execute(self.connection, _CLAIM.format(marks(chosen)), [worker_id, *(id for id, *_ in chosen)])
@@ -161,7 +161,7 @@ class MySQL(Dialect):
         ]
 
     def _change_held(self, worker_id: int, fences: Sequence[Fence], change: str) -> int:
-        with transaction.atomic(using=self.connection.alias, savepoint=False):
+        with self.transaction():
             held = fetch(self.connection, _HELD.format(marks(fences)), [*(id for id, _ in fences), worker_id])
             ids = [id for id, _ in {*held} & {*fences}]
             if ids:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from django.db import DataError
+
 from django_machinery.models.sql.base import CLAIMED_COLUMNS, FINAL_STATES, Dialect, execute, fetch
 from django_machinery.models.sql.rows import Claimed, Fence, NewMessage, NewTask, Step
 
 # A batch travels as one text a column: the driver writes and the server reads that many times faster than an array.
 _SEPARATOR, _NULL = "\x1e", "\x1d"
+
+_NO_BOOLEAN = "22P02"  # invalid_text_representation
 
 _MESSAGE_TYPES = {
     **dict.fromkeys(("uuid", "queue", "name"), "text"),
@@ -60,24 +64,26 @@ ON CONFLICT (uuid) DO UPDATE SET
     received_at = NULL, started_at = NULL, finished_at = NULL, group_uuid = excluded.group_uuid,
     group_index = excluded.group_index, parent_uuid = excluded.parent_uuid
 """
+# Messages are looked up by a list of ids and not by a join: with statistics from when the queue was empty, the planner
+# would read all that waits for each batch.
 # The commit of a claim waits for no disk: what a crash of the server undoes is claimed again.
 _CLAIM = f"""
 WITH chosen AS MATERIALIZED (
     SELECT id FROM machinery_message WHERE {{}} ORDER BY rank_, due_at, id LIMIT %s FOR UPDATE SKIP LOCKED
 ), claimed AS (
     UPDATE machinery_message m SET status = 2, worker_id = %s, claims = m.claims + 1
-    FROM chosen WHERE m.id = chosen.id RETURNING m.*
+    WHERE m.id = ANY (ARRAY(SELECT id FROM chosen)) RETURNING m.*
 )
 SELECT {", ".join(CLAIMED_COLUMNS)} FROM claimed, (SELECT set_config('synchronous_commit', 'off', true)) AS quickly
 ORDER BY rank_, due_at, id
 """
-_SETTLE = """
-DELETE FROM machinery_message m USING {} AS held
-WHERE m.id = held.id AND m.claims = held.claims AND m.worker_id = %s
+_HELD = """
+id = ANY (ARRAY(SELECT id FROM held)) AND ((id, claims) IN (SELECT id, claims FROM held)) IS TRUE AND worker_id = %s
 """
-_GIVE_BACK = """
-UPDATE machinery_message m SET status = {}, worker_id = NULL, claims = m.claims - 1
-FROM {} AS held WHERE m.id = held.id AND m.claims = held.claims AND m.worker_id = %s
+_SETTLE = f"WITH held AS MATERIALIZED {{}} DELETE FROM machinery_message WHERE {_HELD}"
+_GIVE_BACK = f"""
+WITH held AS MATERIALIZED {{}} UPDATE machinery_message SET status = {{}}, worker_id = NULL, claims = claims - 1
+WHERE {_HELD}
 """
 _STEP = f"""
 UPDATE machinery_task_state t SET
@@ -86,6 +92,13 @@ UPDATE machinery_task_state t SET
     started_at = COALESCE(s.started_at, t.started_at),
     finished_at = CASE WHEN s.state IN {FINAL_STATES} THEN COALESCE(s.finished_at, statement_timestamp()) END
 FROM {{}} AS s WHERE t.uuid = s.uuid AND t.state NOT IN {FINAL_STATES}
+"""
+# In place of a rollback, which would take a transaction and its round trips: text that is no boolean.
+_CONCLUDE = """
+WITH settled AS ({settle} RETURNING 1), stepped AS ({step} RETURNING 1)
+SELECT CASE WHEN ended.messages = %s AND ended.tasks = %s THEN true
+    ELSE (ended.messages || ' messages and ' || ended.tasks || ' tasks of a batch were still ours')::boolean END
+FROM (SELECT (SELECT count(*) FROM settled) AS messages, (SELECT count(*) FROM stepped) AS tasks) AS ended
 """
 _PROMOTE = """
 UPDATE machinery_message SET status = 0 WHERE id = ANY (ARRAY(
@@ -138,12 +151,25 @@ class PostgreSQL(Dialect):
 
     def give_back(self, worker_id: int, fences: Sequence[Fence], parked: bool) -> int:
         relation, parameters = _relation(fences, _FENCE_TYPES)
-        status = "3" if parked else "CASE WHEN m.suspect THEN 5 ELSE 0 END"
-        return execute(self.connection, _GIVE_BACK.format(status, relation), [*parameters, worker_id])
+        status = "3" if parked else "CASE WHEN suspect THEN 5 ELSE 0 END"
+        return execute(self.connection, _GIVE_BACK.format(relation, status), [*parameters, worker_id])
 
     def step(self, rows: Sequence[Step]) -> int:
         relation, parameters = _relation(rows, _STEP_TYPES)
         return execute(self.connection, _STEP.format(relation), parameters)
+
+    def conclude(self, worker_id: int, fences: Sequence[Fence], steps: Sequence[Step]) -> bool:
+        held, held_parameters = _relation(fences, _FENCE_TYPES)
+        stepping, step_parameters = _relation(steps, _STEP_TYPES)
+        statement = _CONCLUDE.format(settle=_SETTLE.format(held), step=_STEP.format(stepping))
+        parameters = [*held_parameters, worker_id, *step_parameters, len(fences), len(steps)]
+        try:
+            fetch(self.connection, statement, parameters)
+        except DataError as error:
+            if getattr(error.__cause__, "sqlstate", "") != _NO_BOOLEAN:
+                raise
+            return False
+        return True
 
     def promote(self, limit: int) -> list[str]:
         return [queue for (queue,) in fetch(self.connection, _PROMOTE, [limit])]

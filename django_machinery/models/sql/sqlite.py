@@ -83,20 +83,20 @@ class SQLite(Dialect):
             (uuid, queue, name, status, rank, now if due_at is None else self._text(due_at), body, relay_to, now)
             for uuid, queue, name, status, rank, due_at, body, relay_to in rows
         ]
-        with self._transaction():
+        with self.transaction():
             self._execute_many(_PUT_MESSAGE, values)
 
     def put_tasks(self, rows: Sequence[NewTask]) -> None:
         self._put_tasks(rows, _ANEW)
 
     def put_absent_tasks(self, rows: Sequence[NewTask]) -> set[str]:
-        with self._transaction():
+        with self.transaction():
             absent = {row.uuid for row in rows} - self._present([row.uuid for row in rows])
             self._put_tasks([row for row in rows if row.uuid in absent], _IF_ABSENT)
         return absent
 
     def send(self, tasks: Sequence[NewTask], absent: bool, messages: Sequence[NewMessage]) -> None:
-        with self._transaction():
+        with self.transaction():
             self._put_tasks(tasks, _IF_ABSENT if absent else _ANEW)
             self.put_messages(messages)
 
@@ -108,16 +108,16 @@ class SQLite(Dialect):
         return self._claim(known, [*names, *queues], worker_id, limit)
 
     def settle(self, worker_id: int, fences: Sequence[Fence]) -> int:
-        with self._transaction():
+        with self.transaction():
             return self._execute_many(_SETTLE, [(id, claims, worker_id) for id, claims in fences])
 
     def give_back(self, worker_id: int, fences: Sequence[Fence], parked: bool) -> int:
         statement = _GIVE_BACK.format("3" if parked else "CASE WHEN suspect THEN 5 ELSE 0 END")
-        with self._transaction():
+        with self.transaction():
             return self._execute_many(statement, [(id, claims, worker_id) for id, claims in fences])
 
     def step(self, rows: Sequence[Step]) -> int:
-        with self._transaction():
+        with self.transaction():
             return self._execute_many(_STEP, [self._step(row) for row in rows])
 
     def promote(self, limit: int) -> list[str]:
@@ -132,7 +132,7 @@ class SQLite(Dialect):
             (uuid, server, name, queue, "PENDING", priority, body, self._text(eta), now, group, index, parent)
             for uuid, server, name, queue, priority, body, eta, group, index, parent in rows
         ]
-        with self._transaction():
+        with self.transaction():
             self._execute_many(_PUT_TASK + conflict, values)
 
     def _present(self, uuids: Sequence[str]) -> set[str]:
@@ -157,10 +157,14 @@ class SQLite(Dialect):
 
     def _text(self, moment: datetime | None) -> str | None:
         """A time as Django's SQLite keeps it."""
-        return None if moment is None else naive(self.connection, moment).isoformat(" ")
+        if moment is None:
+            return None
+        if moment.tzinfo is UTC and self.connection.timezone is UTC:
+            return moment.isoformat(" ")[:-6]  # as below, in a third of the time
+        return naive(self.connection, moment).isoformat(" ")
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def transaction(self) -> Iterator[None]:
         """The caller's transaction, or one that begins as a writer, whatever the settings say."""
         if self.connection.in_atomic_block or not self.connection.get_autocommit():
             yield

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
-from django.db.models import Q
 from django.dispatch import receiver
 from django.utils import timezone
 
@@ -102,18 +101,18 @@ class _Runner:
         """Publish what an open `TestCase` transaction, or a broker that cannot delay, leaves in the outbox."""
         server = self._server
         rows = Message.objects.using(server.config.database).filter(status=Message.Status.OUTBOX, relay_to=server.alias)
-        if not delayed:
-            rows = rows.filter(Q(due_at=None) | Q(due_at__lte=timezone.now()))
         for row in rows.order_by("id"):
-            self._publish(row.body.encode())
-            rows.filter(pk=row.pk, claims=row.claims).delete()
+            signature = server.decode(row.body.encode())
+            if delayed or signature.eta is None or signature.eta <= timezone.now():
+                self._publish(signature)
+                rows.filter(pk=row.pk, claims=row.claims).delete()
         if delayed and server.broker.supports_delay and server.broker.supports_listing:
             for waiting in server.broker.delayed():
-                self._publish(waiting.body)
+                self._publish(server.decode(waiting.body))
         server.broker.promote()
 
-    def _publish(self, body: bytes) -> None:
-        signature = self._server.decode(body).replace(eta=None)
+    def _publish(self, waiting: Signature) -> None:
+        signature = waiting.replace(eta=None)
         change = StateChange(signature, PENDING, if_absent=True)
         self._server.broker.send(self._server.backend, [change], [signature])
 

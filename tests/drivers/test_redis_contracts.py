@@ -17,7 +17,7 @@ from tests.contracts.broker import BrokerContract
 from tests.contracts.lock import LockContract
 from tests.contracts.support import config_with
 from tests.contracts.unit import UnitContract
-from tests.drivers.redis_stores import RedisStore
+from tests.services.redis_stores import RedisStore
 
 
 class OnRedis:

@@ -11,7 +11,7 @@ from django_machinery.drivers.redis.broker import RedisBroker
 from django_machinery.drivers.redis.consumer import RedisConsumer
 from django_machinery.protocol.signature import Signature
 from tests.contracts.support import config_with, unique
-from tests.drivers.redis_stores import RedisStore
+from tests.services.redis_stores import RedisStore
 
 Connect = Callable[..., RedisConsumer]
 

@@ -13,7 +13,7 @@ from django_machinery.protocol.signature import Signature
 from tests.contracts.broker_base import names_of
 from tests.contracts.support import collect, unique, uuids
 from tests.drivers.redis.conftest import Connect
-from tests.drivers.redis_stores import RedisStore
+from tests.services.redis_stores import RedisStore
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.parametrize("redis_store", ["tcp", "cluster"], indirect=True)

@@ -21,7 +21,7 @@ from django_machinery.seams.unit import Outcome, Verdict
 from tests.contracts.backend_base import success, task
 from tests.contracts.support import collect, race, unique
 from tests.drivers.redis.conftest import Connect
-from tests.drivers.redis_stores import RedisStore
+from tests.services.redis_stores import RedisStore
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.parametrize("redis_store", ["tcp", "cluster"], indirect=True)

@@ -15,7 +15,7 @@ from django_machinery.protocol.states import PENDING, SUCCESS, TaskState
 from django_machinery.seams.backend import StateChange
 from tests.contracts.backend_base import success, task
 from tests.contracts.support import config_with
-from tests.drivers.redis_stores import RedisStore
+from tests.services.redis_stores import RedisStore
 
 pytestmark = pytest.mark.parametrize("redis_store", ["tcp", "cluster"], indirect=True)
 

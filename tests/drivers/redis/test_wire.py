@@ -15,7 +15,7 @@ from django_machinery.protocol.codec import decode_group, decode_signature, deco
 from django_machinery.protocol.signature import Signature
 from django_machinery.protocol.states import PENDING
 from django_machinery.seams.backend import StateChange
-from tests.drivers.redis_stores import RedisStore
+from tests.services.redis_stores import RedisStore
 from tests.protocol.golden_data import lines
 
 pytestmark = pytest.mark.parametrize("redis_store", ["tcp"], indirect=True)

@@ -1,16 +1,17 @@
-"""Redis in every form in which the driver can reach it."""
+"""Redis in every form in which the driver can reach it. A conftest imports the fixtures that it offers to its tests."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import pytest
 import redis
 
-from tests.services import Redis, RedisCluster, RedisSentinel
+from tests.services import Redis, RedisCluster, RedisSentinel, require, scratch_directory
 from tests.services.certificates import Certificates
 
 
@@ -95,3 +96,19 @@ class Stores:
 
 
 STORES = ("tcp", "socket", "tls", "cluster", "sentinel")
+
+
+@pytest.fixture(scope="session")
+def redis_stores() -> Iterator[Stores]:
+    """Each is started once a process, when the first test asks for it."""
+    require(Redis)
+    with ExitStack() as running:
+        yield Stores(running.enter_context(scratch_directory()), running)
+
+
+@pytest.fixture(params=STORES)
+def redis_store(request: pytest.FixtureRequest, redis_stores: Stores) -> RedisStore:
+    """Redis, empty: the test runs once a topology."""
+    store = redis_stores.get(request.param)
+    store.flush()
+    return store

@@ -20,6 +20,13 @@ Kind = Literal["broker", "backend", "lock"]
 KINDS: Mapping[Kind, str] = {"broker": "broker", "backend": "result_backend", "lock": "lock"}
 """The kinds of drivers, each with the attribute of `ServerConfig` that holds its URL."""
 
+_REDIS = {
+    "broker": "django_machinery.drivers.redis.broker.RedisBroker",
+    "backend": "django_machinery.drivers.redis.backend.RedisBackend",
+    "lock": "django_machinery.drivers.redis.lock.RedisLock",
+    "extra": "redis",
+}
+
 DRIVERS: Mapping[str, Mapping[str, str]] = {
     "eager": {
         "broker": "django_machinery.drivers.eager.broker.EagerBroker",
@@ -32,6 +39,9 @@ DRIVERS: Mapping[str, Mapping[str, str]] = {
         "backend": "django_machinery.drivers.orm.backend.OrmBackend",
         "lock": "django_machinery.drivers.orm.lock.OrmLock",
     },
+    "redis": _REDIS,
+    "redis+socket": _REDIS,
+    "rediss": _REDIS,
 }
 """scheme -> kind -> dotted path of the class, called as `cls(url, config)`; "extra" names the extra that it needs."""
 

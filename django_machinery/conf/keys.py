@@ -11,6 +11,7 @@ from django_machinery.conf.kinds import (
     COUNT_OR_ZERO,
     DRIVER_MAP,
     DURATION,
+    FLAG,
     NAME,
     NAMES,
     TEXT,
@@ -89,6 +90,80 @@ class ServerConfig:
         TEXT,
         "PostgreSQL: a direct connection for LISTEN, as a libpq string, where the database is reached through a pooler "
         "such as PgBouncer. Empty: the database's own settings.",
+    )
+
+    redis_max_idle: int = _key(10, COUNT_OR_ZERO, "Redis: the most idle connections that are kept.", "Redis.MaxIdle")
+    redis_max_active: int = _key(
+        0,
+        COUNT_OR_ZERO,
+        "Redis: the most connections, apart from those that wait for messages. 0: any number.",
+        "Redis.MaxActive",
+    )
+    redis_idle_timeout: float = _key(
+        240.0, WAIT, "Redis: the seconds after which an idle connection is closed. 0: never.", "Redis.IdleTimeout"
+    )
+    redis_wait: bool = _key(
+        True,
+        FLAG,
+        "Redis: wait for a connection, up to `REDIS_CONNECT_TIMEOUT`, when all are in use.",
+        "Redis.Wait",
+    )
+    redis_read_timeout: float = _key(
+        15.0,
+        DURATION,
+        "Redis: how long an answer may take, in seconds; never longer than half of `LEASE`, or two seconds.",
+        "Redis.ReadTimeout",
+    )
+    redis_write_timeout: float = _key(
+        15.0,
+        DURATION,
+        "Redis: how long sending may take, in seconds. The longer one of the two counts for both.",
+        "Redis.WriteTimeout",
+    )
+    redis_connect_timeout: float = _key(
+        15.0,
+        DURATION,
+        "Redis: how long connecting may take, in seconds; bounded as an answer is.",
+        "Redis.ConnectTimeout",
+    )
+    redis_normal_tasks_poll_period: int | None = _key(
+        None,
+        COUNT | None,
+        "Redis: the longest wait for a message, in milliseconds. None: a second. A message ends the wait.",
+        "Redis.NormalTasksPollPeriod",
+    )
+    redis_delayed_tasks_poll_period: int | None = _key(
+        None,
+        COUNT | None,
+        "Redis: milliseconds between two looks at the delayed messages. None: as often as the worker looks, 50.",
+        "Redis.DelayedTasksPollPeriod",
+    )
+    redis_delayed_tasks_key: str = _key(
+        "delayed_tasks", NAME, "Redis: the key of the delayed messages.", "Redis.DelayedTasksKey"
+    )
+    redis_client_name: str = _key("", TEXT, "Redis: what `CLIENT LIST` calls the connections.", "Redis.ClientName")
+    redis_master_name: str = _key(
+        "", TEXT, "Redis: the hosts of the URL are Sentinels, and this is the master they watch.", "Redis.MasterName"
+    )
+    redis_sentinel_password: str = _key(
+        "", TEXT, "Redis: the password that the Sentinels ask for.", "Redis.SentinelPassword"
+    )
+    redis_cluster_enabled: bool = _key(
+        False, FLAG, "Redis: a URL with one host names a Cluster, as one with several does.", "Redis.ClusterEnabled"
+    )
+    redis_tls_ca: str = _key(
+        "", TEXT, "Redis: the file with the authorities whose servers are trusted. Empty: the system's.", "TLSConfig"
+    )
+    redis_tls_cert: str = _key("", TEXT, "Redis: the file with the client's certificate.", "TLSConfig")
+    redis_tls_key: str = _key("", TEXT, "Redis: the file with the key of the client's certificate.", "TLSConfig")
+    redis_tls_check_hostname: bool = _key(
+        True, FLAG, "Redis: the server's certificate has to name the host of the URL.", "TLSConfig"
+    )
+    redis_priorities: bool = _key(
+        False,
+        FLAG,
+        "Redis: messages with a priority wait apart and come first. Go workers, who know no priorities here, never see "
+        "those messages.",
     )
 
     @property

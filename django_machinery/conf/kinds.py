@@ -88,6 +88,12 @@ def _count(value: Any) -> int:
     return value
 
 
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError
+    return value
+
+
 def _drivers(value: Any) -> dict[str, dict[str, str]]:
     if not isinstance(value, Mapping):
         raise ValueError
@@ -117,5 +123,6 @@ DURATION = Kind("a number of seconds above 0, or a timedelta", _at_least(0, _sec
 WAIT = Kind("a number of seconds from 0 on, or a timedelta", _at_least(0, _seconds))
 WHOLE_SECONDS = Kind("a whole number of seconds from 1 on, or a timedelta", _at_least(1, _whole_seconds))
 COUNT = Kind("a whole number from 1 on", _at_least(1, _count))
+FLAG = Kind("True or False", _flag)
 COUNT_OR_ZERO = Kind("a whole number from 0 on", _at_least(0, _count))
 DRIVER_MAP = Kind('a dict {"scheme": {"broker": "dotted.Class", "backend": ..., "lock": ..., "extra": ...}}', _drivers)

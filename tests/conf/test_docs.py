@@ -27,4 +27,4 @@ def test_the_documentation_has_no_other_keys():
 def test_the_documentation_names_every_scheme():
     for scheme, paths in DRIVERS.items():
         offered = ", ".join(kind for kind in KINDS if kind in paths)
-        assert re.search(rf"^\| `{scheme}` \| {offered} \|", PAGE, re.MULTILINE), scheme
+        assert re.search(rf"^\| `{re.escape(scheme)}` \| {offered} \|", PAGE, re.MULTILINE), scheme

@@ -13,15 +13,24 @@ from django_machinery import Worker, servers
 from django_machinery.server import Server
 from tests.app.tasks import RECORD
 from tests.integration.matrix import settings_of
+from tests.services.redis_stores import redis_stores
+
+__all__ = ["redis_stores"]
 
 
 @pytest.fixture
 def server(
-    database: str, broker: str, backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    database: str,
+    broker: str,
+    backend: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> Iterator[Server]:
     """The server "default" of this pair."""
     monkeypatch.setenv(RECORD, str(tmp_path / "record"))
-    with override_settings(MACHINERY={"default": settings_of(database, broker, backend, tmp_path)}):
+    stores = request.getfixturevalue("redis_stores") if "redis" in broker + backend else None
+    with override_settings(MACHINERY={"default": settings_of(database, broker, backend, tmp_path, stores)}):
         yield servers["default"]
 
 

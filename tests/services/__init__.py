@@ -7,8 +7,19 @@ import pytest
 from tests.services.base import DatabaseServer, Service, scratch_directory
 from tests.services.mariadb import MariaDB
 from tests.services.postgres import Postgres
+from tests.services.redis import Redis, RedisCluster, RedisSentinel
 
-__all__ = ["DatabaseServer", "MariaDB", "Postgres", "Service", "require", "scratch_directory"]
+__all__ = [
+    "DatabaseServer",
+    "MariaDB",
+    "Postgres",
+    "Redis",
+    "RedisCluster",
+    "RedisSentinel",
+    "Service",
+    "require",
+    "scratch_directory",
+]
 
 
 def require(service: type[Service]) -> None:

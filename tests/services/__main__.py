@@ -2,6 +2,8 @@
 
 import sys
 
+from tests.services import Redis, Service
 from tests.services.shared import SERVERS
 
-sys.exit("\n".join(reason for server in SERVERS.values() if (reason := server.missing())) or None)
+needed: list[type[Service]] = [*map(type, SERVERS.values()), Redis]
+sys.exit("\n".join(reason for server in needed if (reason := server.missing())) or None)

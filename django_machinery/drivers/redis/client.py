@@ -1,0 +1,88 @@
+"""Talking to Redis: to one server, found directly or through Sentinels. `cluster` has the same for a Cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import redis
+
+from django_machinery.drivers.redis.connecting import Connector
+from django_machinery.drivers.redis.errors import Errors, translate, translated
+from django_machinery.drivers.redis.line import Line
+from django_machinery.drivers.redis.pool import Pool
+from django_machinery.drivers.redis.script import Command
+
+if TYPE_CHECKING:
+    from django_machinery.conf import ServerConfig
+    from django_machinery.drivers.redis.address import Address
+
+
+class Client:
+    """What the driver asks of Redis. Thread-safe; connects when it is first used; may be used again after `close`.
+
+    A command is sent once: whether to send it again after an error is for the caller to say. Every method raises the
+    seam's errors, as `Errors` names them.
+    """
+
+    one_slot = True
+    """One script may touch any keys together."""
+
+    def __init__(self, address: Address, config: ServerConfig, errors: Errors) -> None:
+        self.address = address
+        self.errors = errors
+        self.connector = Connector(address, config)
+
+    def call(self, key: str, command: Command) -> Any:
+        """The reply to a command, which is sent to where `key` is."""
+        return self.calls([(key, command)])[0]
+
+    def calls(self, commands: Sequence[tuple[str, Command]]) -> list[Any]:
+        """The replies to commands, each sent to where its key is; one round trip a server, no transaction.
+
+        Raises the first error after all commands were tried.
+        """
+        with translated(self.errors):
+            replies = self._exchange(commands)
+        for reply in replies:
+            if isinstance(reply, redis.ResponseError):
+                raise translate(reply, self.errors) from reply
+        return replies
+
+    def line(self, key: str) -> Line:
+        """A connection of the caller's own to where `key` is, for commands that wait."""
+        with translated(self.errors):
+            return Line(self._pool(key), self.errors)
+
+    def place(self, key: str) -> object:
+        """What tells apart the servers that keys are on."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        raise NotImplementedError
+
+    def _exchange(self, commands: Sequence[tuple[str, Command]]) -> list[Any]:
+        raise NotImplementedError
+
+    def _pool(self, key: str) -> Pool:
+        raise NotImplementedError
+
+
+class SingleClient(Client):
+    """One server has all keys: the one of the address, or whom the Sentinels call the master."""
+
+    def __init__(self, address: Address, config: ServerConfig, errors: Errors) -> None:
+        super().__init__(address, config, errors)
+        self._only = Pool(self.connector.connect, self.connector.bounds)
+
+    def place(self, key: str) -> object:
+        return None
+
+    def close(self) -> None:
+        self._only.close()
+
+    def _exchange(self, commands: Sequence[tuple[str, Command]]) -> list[Any]:
+        return self._only.exchange([command for _, command in commands])
+
+    def _pool(self, key: str) -> Pool:
+        return self._only

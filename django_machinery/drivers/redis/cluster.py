@@ -1,0 +1,141 @@
+"""A Redis Cluster: commands go to the node that has the slot of their key."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import redis
+from redis.crc import key_slot
+
+from django_machinery.drivers.redis.client import Client
+from django_machinery.drivers.redis.pool import Pool, exchange, send
+from django_machinery.drivers.redis.script import Command
+
+if TYPE_CHECKING:
+    from django_machinery.conf import ServerConfig
+    from django_machinery.drivers.redis.address import Address, Host
+    from django_machinery.drivers.redis.errors import Errors
+
+ATTEMPTS = 5
+"""How often a command follows a slot that moves."""
+
+
+class ClusterClient(Client):
+    """A command that meets a connection error is not sent again; the next one asks anew who has its slot."""
+
+    one_slot = False
+
+    def __init__(self, address: Address, config: ServerConfig, errors: Errors) -> None:
+        super().__init__(address, config, errors)
+        self._hosts = list(address.hosts)
+        """Nodes to ask for the slots, the most reliable first."""
+        self._slots: dict[int, Host] = {}
+        self._pools: dict[Host, Pool] = {}
+        self._lock = threading.Lock()
+
+    def place(self, key: str) -> Host:
+        slot = key_slot(key.encode())
+        host = self._slots.get(slot)
+        if host is None:
+            self._find_slots()
+            host = self._slots.get(slot)
+        if host is None:
+            raise redis.exceptions.ClusterDownError(f"no node serves the slot {slot}")
+        return host
+
+    def close(self) -> None:
+        with self._lock:
+            pools, self._pools, self._slots = list(self._pools.values()), {}, {}
+        for pool in pools:
+            pool.close()
+
+    def _pool(self, key: str) -> Pool:
+        return self._pool_of(self.place(key))
+
+    def _exchange(self, commands: Sequence[tuple[str, Command]]) -> list[Any]:
+        replies: list[Any] = [None] * len(commands)
+        waiting = list(range(len(commands)))
+        for _ in range(ATTEMPTS):
+            self._try(commands, waiting, replies)
+            waiting = [index for index in waiting if isinstance(replies[index], _ASTRAY)]
+            if not waiting:
+                break
+            self._follow_asks(commands, waiting, replies)
+            self._find_slots()
+        return replies
+
+    def _try(self, commands: Sequence[tuple[str, Command]], indexes: Sequence[int], replies: list[Any]) -> None:
+        """Send to all nodes, then read from all."""
+        parts: dict[Host, list[int]] = {}
+        for index in indexes:
+            parts.setdefault(self.place(commands[index][0]), []).append(index)
+        with ExitStack() as connections:
+            sent = []
+            for host, part in parts.items():
+                pool, batch = self._pool_of(host), [commands[index][1] for index in part]
+                connections.enter_context(self._watching(host))
+                connection = connections.enter_context(pool.connection())
+                send(connection, batch)
+                sent.append((part, partial(pool.read, connection, batch)))
+            for part, read in sent:
+                for index, reply in zip(part, read(), strict=True):
+                    replies[index] = reply
+
+    def _follow_asks(self, commands: Sequence[tuple[str, Command]], indexes: list[int], replies: list[Any]) -> None:
+        """Send what a node told to ask of another while a slot is on its way; takes these off `indexes`."""
+        for index in list(indexes):
+            error = replies[index]
+            if isinstance(error, redis.exceptions.AskError) and not isinstance(error, redis.exceptions.MovedError):
+                with self._pool_of((error.host, error.port)).connection() as connection:
+                    replies[index] = exchange(connection, [("ASKING",), commands[index][1]])[1]
+                if not isinstance(replies[index], _ASTRAY):
+                    indexes.remove(index)
+
+    def _watching(self, host: Host) -> ExitStack:
+        """Forget where slots are when this node cannot be reached: another may have taken over."""
+        watch = ExitStack()
+        watch.push(lambda kind, error, trace: self._suspect(host, error))
+        return watch
+
+    def _suspect(self, host: Host, error: BaseException | None) -> None:
+        if isinstance(error, redis.ConnectionError | redis.TimeoutError | OSError | redis.ReadOnlyError):
+            self._slots = {}
+            with suppress(ValueError):
+                self._hosts.remove(host)
+                self._hosts.append(host)
+
+    def _find_slots(self) -> None:
+        """Ask the nodes, one after the other, who has which slots. Raises redis.ConnectionError."""
+        for host in list(self._hosts):
+            try:
+                (reply,) = self._pool_of(host).exchange([("CLUSTER", "SLOTS")])
+            except (redis.RedisError, OSError):
+                continue
+            if isinstance(reply, list) and reply:
+                self._learn(host, reply)
+                return
+        raise redis.ConnectionError("no node of the Cluster can be reached")
+
+    def _learn(self, asked: Host, reply: list[Any]) -> None:
+        slots: dict[int, Host] = {}
+        for first, last, master, *_ in reply:
+            host = (master[0].decode() if master[0] else asked[0], int(master[1]))
+            slots.update(dict.fromkeys(range(first, last + 1), host))
+        with self._lock:
+            self._slots = slots
+            known = dict.fromkeys([asked, *slots.values(), *self._hosts])
+            self._hosts = list(known)
+
+    def _pool_of(self, host: Host) -> Pool:
+        with self._lock:
+            if host not in self._pools:
+                self._pools[host] = Pool(lambda: self.connector.connect_to(host), self.connector.bounds)
+            return self._pools[host]
+
+
+_ASTRAY = (redis.exceptions.AskError, redis.exceptions.TryAgainError)
+"""Replies of a node that does not have the slot (MOVED is a kind of ASK), or has only a part of it."""

@@ -1,0 +1,203 @@
+"""One worker process's claims on its queues."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from django_machinery.drivers.redis.keys import QUEUES, QueueKeys
+from django_machinery.drivers.redis.leases import give_back
+from django_machinery.drivers.redis.script import Script
+from django_machinery.drivers.redis.waiting import Waiter
+from django_machinery.exceptions import BrokerUnavailable
+from django_machinery.seams.broker import Consumer, Delivery
+
+if TYPE_CHECKING:
+    from django_machinery.conf import ServerConfig
+    from django_machinery.drivers.redis.client import Client
+
+MOST = 1000
+"""The most messages of one claim."""
+PARKED = 1000
+"""Milliseconds until a message whose task is not known here is tried again, by whoever comes first."""
+TEND_EVERY = 0.25
+"""Seconds between two looks after what is parked and what is held."""
+RETURNED, CROWD = 10, 1000
+"""Of the parked messages so many come back with each look, and more until the queue is this long: a crowd of them
+neither waits for ever behind others nor holds up others."""
+
+_CLAIM, _CLAIM_SUSPECTS = Script("claim"), Script("claim_suspects")
+_SETTLE, _PARK, _TEND = Script("settle"), Script("park"), Script("tend")
+
+
+class Handle(NamedTuple):
+    """Where a claimed message is: the queue, and its field in the hash of the process."""
+
+    keys: QueueKeys
+    field: bytes
+
+
+class RedisConsumer(Consumer):
+    """The only one of its token: what is held under that and is not known here is given back."""
+
+    def __init__(self, client: Client, queues: Sequence[QueueKeys], token: str, config: ServerConfig) -> None:
+        self._client = client
+        self._queues = queues
+        self._token = token
+        self._has_priorities = config.redis_priorities
+        self._waiter = Waiter(client, queues, token, config)
+        self._held: dict[Handle, Delivery] = {}
+        self._is_known = False
+        """Whether our queues are among those that sweeps look at."""
+        self._tends_at = 0.0
+        self._fetches_ordinary = False
+        """Whether, since the last wait, anything but suspects was asked for."""
+
+    def fetch(self, limit: int, *, alone: bool = False) -> list[Delivery]:
+        self._fetches_ordinary |= not alone
+        self._tend()
+        try:
+            claim = self._claim_suspects if alone else self._claim
+            deliveries = list(claim(min(limit, MOST)))
+        except BrokerUnavailable:
+            # The claim may have been carried out, and its answer lost: look at once, when Redis is back.
+            self._is_known, self._tends_at = False, 0.0
+            raise
+        self._held.update((delivery.handle, delivery) for delivery in deliveries)
+        return deliveries
+
+    def wait(self, timeout: float) -> None:
+        ordinary, self._fetches_ordinary = self._fetches_ordinary, False
+        self._waiter.wait(timeout, takes_messages=ordinary)
+
+    def wake(self) -> None:
+        self._waiter.wake()
+
+    def settle(self, deliveries: Sequence[Delivery]) -> list[bool]:
+        parts = list(self._by_queue(deliveries))
+        replies = self._client.calls(
+            [(keys.queue, _SETTLE([keys.held(self._token)], *fields)) for keys, fields in parts]
+        )
+        self.forget(deliveries)
+        settled = {
+            Handle(keys, field): bool(result)
+            for (keys, fields), results in zip(parts, replies, strict=True)
+            for field, result in zip(fields, results, strict=True)
+        }
+        return [settled[delivery.handle] for delivery in deliveries]
+
+    def forget(self, deliveries: Sequence[Delivery]) -> None:
+        """These are held no longer: a unit has settled them."""
+        for delivery in deliveries:
+            self._held.pop(delivery.handle, None)
+
+    def place(self, delivery: Delivery) -> tuple[str, bytes]:
+        """The hash and the field in which a delivery is while it is ours."""
+        return delivery.handle.keys.held(self._token), delivery.handle.field
+
+    def release(self, deliveries: Sequence[Delivery]) -> None:
+        self._give_back(self._by_queue(deliveries))
+        self.forget(deliveries)
+
+    def park(self, deliveries: Sequence[Delivery]) -> None:
+        self._client.calls(
+            [
+                (keys.queue, _PARK([keys.held(self._token), keys.parked], PARKED, *fields))
+                for keys, fields in self._by_queue(deliveries)
+            ]
+        )
+        self.forget(deliveries)
+
+    def close(self) -> None:
+        self._waiter.close()
+        self._held.clear()
+        self._client.calls([(keys.queue, give_back(keys, self._token)) for keys in self._queues])
+
+    def _tend(self) -> None:
+        """Take parked messages up again, and give back what was claimed without our knowing."""
+        if time.monotonic() < self._tends_at:
+            return
+        if not self._is_known:
+            self._client.call(QUEUES, ("SADD", QUEUES, *(keys.queue for keys in self._queues)))
+            self._is_known = True
+        commands = []
+        for keys in self._queues:
+            places = (keys.queue, keys.suspects, keys.parked, keys.holders, keys.held(self._token))
+            commands.append((keys.queue, _TEND(places, self._token, RETURNED, CROWD)))
+        counts = self._client.calls(commands)
+        self._tends_at = time.monotonic() + TEND_EVERY
+        for keys, count in zip(self._queues, counts, strict=True):
+            if count > sum(handle.keys is keys for handle in self._held.copy()):
+                self._release_strays(keys)
+
+    def _release_strays(self, keys: QueueKeys) -> None:
+        """Give back what an earlier claim took whose answer never came. Claims are made by this thread alone."""
+        fields = self._client.call(keys.queue, ("HKEYS", keys.held(self._token)))
+        strays = [field for field in fields if Handle(keys, field) not in self._held]
+        self._give_back([(keys, strays)] if strays else [])
+
+    def _claim(self, limit: int) -> Iterator[Delivery]:
+        """In one step for all queues where they can be in one, else in a step each, until there are enough."""
+        groups = [self._queues] if self._client.one_slot else [[keys] for keys in self._queues]
+        for group in groups:
+            places = [place for keys in group for place in self._claim_places(keys)]
+            nonce = secrets.token_hex(4).encode()
+            command = _CLAIM(places, limit, nonce, self._token, int(self._has_priorities))
+            for keys, claimed in zip(group, self._client.call(group[0].queue, command), strict=True):
+                limit -= len(claimed[2])
+                yield from self._ordinary(keys, nonce, *claimed)
+            if limit <= 0:
+                return
+
+    def _claim_places(self, keys: QueueKeys) -> tuple[str, ...]:
+        token = self._token
+        return keys.queue, keys.urgent, keys.landing(token), keys.held(token), keys.counter, keys.holders
+
+    def _ordinary(
+        self, keys: QueueKeys, nonce: bytes, base: int, marks: list[bytes], bodies: list[bytes]
+    ) -> Iterator[Delivery]:
+        now, token, queue = time.monotonic(), self._token, keys.queue
+        for number, body in enumerate(bodies):
+            field = b"%d:%b" % (base + number + 1, nonce)
+            if number < len(marks):
+                field += marks[number]
+            yield Delivery(body, queue, Handle(keys, field), token, claimed_at=now)
+
+    def _claim_suspects(self, limit: int) -> Iterator[Delivery]:
+        groups = [self._queues] if self._client.one_slot else [[keys] for keys in self._queues]
+        for group in groups:
+            places = [
+                place for keys in group for place in (keys.suspects, keys.held(self._token), keys.counter, keys.holders)
+            ]
+            command = _CLAIM_SUSPECTS(places, limit, secrets.token_hex(4), self._token)
+            found = self._client.call(group[0].queue, command)
+            for number, field, body in zip(found[::3], found[1::3], found[2::3], strict=True):
+                yield self._suspect(group[number - 1], field, body)
+            limit -= len(found) // 3
+            if limit <= 0:
+                return
+
+    def _suspect(self, keys: QueueKeys, field: bytes, body: bytes) -> Delivery:
+        claims, crashes = map(int, field.rsplit(b":", 2)[1:])
+        return Delivery(
+            body,
+            keys.queue,
+            Handle(keys, field),
+            self._token,
+            claim=claims + 1,
+            crashes=crashes,
+            suspect=True,
+            claimed_at=time.monotonic(),
+        )
+
+    def _give_back(self, parts: Iterable[tuple[QueueKeys, list[bytes]]]) -> None:
+        self._client.calls([(keys.queue, give_back(keys, self._token, fields)) for keys, fields in parts])
+
+    @staticmethod
+    def _by_queue(deliveries: Sequence[Delivery]) -> Iterator[tuple[QueueKeys, list[bytes]]]:
+        parts: dict[QueueKeys, list[bytes]] = {}
+        for delivery in deliveries:
+            parts.setdefault(delivery.handle.keys, []).append(delivery.handle.field)
+        yield from parts.items()

@@ -1,0 +1,103 @@
+"""Delayed messages: Go's sorted set of them, and how they get to their queues."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from django_machinery.drivers.redis.keys import queue_keys
+from django_machinery.drivers.redis.lanes import Lane
+from django_machinery.drivers.redis.program import Program
+from django_machinery.drivers.redis.script import Script, Word
+from django_machinery.exceptions import DecodeError
+from django_machinery.protocol.codec import decode_signature
+from django_machinery.seams.broker import Waiting
+
+if TYPE_CHECKING:
+    from django_machinery.conf import ServerConfig
+    from django_machinery.drivers.redis.client import Client
+    from django_machinery.drivers.redis.lanes import Lanes
+
+BATCH = 500
+PUT_OFF = 5 * 10**9
+"""Nanoseconds that a message is put off while it is moved in a Cluster: a crash in between repeats it after that."""
+
+_DUE, _PROMOTE = Script("due"), Script("promote")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Delays:
+    def __init__(self, client: Client, lanes: Lanes, key: str, config: ServerConfig) -> None:
+        self._client = client
+        self._lanes = lanes
+        self._key = key
+        self._config = config
+        self._period = (config.redis_delayed_tasks_poll_period or 0) / 1000
+        self._next = 0.0
+
+    def promote(self) -> int:
+        """Move all that are due, oldest first; how many. Sooner than REDIS_DELAYED_TASKS_POLL_PERIOD, none."""
+        if time.monotonic() < self._next:
+            return 0
+        self._next = time.monotonic() + self._period
+        promoted = 0
+        while bodies := self._due():
+            moves = [(self._lane(body), body) for body in bodies]
+            promoted += self._move(moves) if self._client.one_slot else self._send_and_remove(moves)
+            if len(bodies) < BATCH:
+                break
+        return promoted
+
+    def waiting(self, limit: int) -> list[Waiting]:
+        """The soonest first."""
+        found = self._client.call(self._key, ("ZRANGE", self._key, 0, limit - 1, "WITHSCORES"))
+        return [
+            Waiting(body, self._queue(body), _EPOCH + timedelta(microseconds=float(score) / 1000))
+            for body, score in zip(found[::2], found[1::2], strict=True)
+        ]
+
+    def _due(self) -> list[bytes]:
+        put_off = 0 if self._client.one_slot else PUT_OFF
+        found: list[bytes] = self._client.call(self._key, _DUE([self._key], BATCH, put_off))
+        return found
+
+    def _lane(self, body: bytes) -> Lane:
+        try:
+            signature = decode_signature(body, self._config.limits)
+        except DecodeError:
+            # No Go worker reads suspects, so none is broken by it; one of ours will bury it.
+            return Lane("L", ((queue_keys(self._config.default_queue).suspects, "l"),))
+        queue = signature.queue or self._config.default_queue
+        return self._lanes.ready(signature.replace(queue=queue) if queue != signature.queue else signature)
+
+    def _move(self, moves: Sequence[tuple[Lane, bytes]]) -> int:
+        """In one step: off the delayed ones, onto the queue."""
+        keys, args = {self._key: 1}, list[Word]()
+        for lane, body in moves:
+            index, *_ = [keys.setdefault(key, len(keys) + 1) for key, _ in lane.places]
+            args += (body, lane.kind, index, lane.score, self._as_sent(lane, body))
+        moved: int = self._client.call(self._key, _PROMOTE(list(keys), *args))
+        return moved
+
+    def _send_and_remove(self, moves: Sequence[tuple[Lane, bytes]]) -> int:
+        """In two steps, since the slots differ: a crash between them sends again, never loses."""
+        programs: dict[str, Program] = {}
+        for lane, body in moves:
+            program = programs.setdefault(lane.key, Program(0))
+            if not program.items:
+                program.item()
+            program.message(lane, self._as_sent(lane, body))
+        self._client.calls([(program.key, program.command) for program in programs.values()])
+        removed: int = self._client.call(self._key, ("ZREM", self._key, *(body for _, body in moves)))
+        return removed
+
+    def _as_sent(self, lane: Lane, body: bytes) -> bytes:
+        return b"0:0:" + body if lane.key == queue_keys(self._config.default_queue).suspects else body
+
+    def _queue(self, body: bytes) -> str:
+        try:
+            return decode_signature(body, self._config.limits).queue
+        except DecodeError:
+            return ""

@@ -1,0 +1,93 @@
+"""What `commit.lua` is told: items, each with states to write, messages to send and a delivery to settle."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django_machinery.drivers.redis.script import Command, Script, Word
+from django_machinery.protocol.codec import encode_state
+from django_machinery.protocol.json_text import encode_string
+from django_machinery.protocol.states import PENDING, TaskState
+from django_machinery.protocol.times import ZERO_TIME, now_text
+
+if TYPE_CHECKING:
+    from django_machinery.drivers.redis.lanes import Lane
+    from django_machinery.seams.backend import StateChange
+
+LOST, DONE, OVERTAKEN, ANEW = range(4)
+"""What became of an item: see `commit.lua`."""
+
+_COMMIT = Script("state", "commit")
+_HEAD = len('{"TaskUUID":"","TaskName":""')
+_TAIL = len(ZERO_TIME + '","TTL":0}')
+
+
+class Program:
+    """Collects items; `command` is what Redis runs. `keep`: seconds that states are kept."""
+
+    def __init__(self, keep: int) -> None:
+        self.items = 0
+        self._keep = keep
+        self._states: list[Word] = []
+        self._places: dict[str, int] = {}
+        """Key of a hash, list, sorted set or counter -> its index among those, from 1."""
+        self._types = ""
+        self._args: list[Word] = []
+        self._counts = 0
+
+    def item(self, held: str = "", field: Word = "", *, settles: bool = False, decides: bool = False) -> None:
+        """Begin an item: what follows belongs to it, and counts only if its delivery, if there is one, is still held.
+
+        With `decides` it counts only if its first state is not overtaken.
+        """
+        self.items += 1
+        place = self._place(held, "h") if held else 0
+        self._args += (field, place, int(settles), int(decides), 0, 0)
+        self._counts = len(self._args) - 2
+
+    def state(self, change: StateChange) -> None:
+        """Let the item write a state. Raises EncodeError."""
+        self._states.append(change.uuid)
+        self._args += (_mode(change), _head(change), _body(change))
+        self._args[self._counts] += 1  # type: ignore[operator]
+
+    def message(self, lane: Lane, body: bytes) -> None:
+        """Let the item send a message: after all its states."""
+        index, *_ = [self._place(key, kind) for key, kind in lane.places]
+        self._args += (lane.kind, index, lane.score, body)
+        self._args[self._counts + 1] += 1  # type: ignore[operator]
+
+    @property
+    def key(self) -> str:
+        """One of the keys that it touches, by which a Cluster finds them."""
+        return str(self._states[0]) if self._states else next(iter(self._places))
+
+    @property
+    def command(self) -> Command:
+        """Running it returns a number for each item, in order: LOST, DONE, OVERTAKEN or ANEW."""
+        keys = [*self._states, *self._places]
+        return _COMMIT(keys, self._keep, now_text(), len(self._states), self._types, *self._args)
+
+    def _place(self, key: str, kind: str) -> int:
+        index = self._places.get(key)
+        if index is None:
+            index = self._places[key] = len(self._places) + 1
+            self._types += kind
+        return index
+
+
+def _mode(change: StateChange) -> str:
+    if change.if_absent:
+        return "A"
+    return "N" if change.state == PENDING else "S"
+
+
+def _head(change: StateChange) -> bytes:
+    signature = change.signature
+    return b'{"TaskUUID":%b,"TaskName":%b' % (encode_string(signature.uuid), encode_string(signature.name))
+
+
+def _body(change: StateChange) -> bytes:
+    """What a state says between its name and its time."""
+    state = TaskState(state=change.state, results=change.results, error=change.error)
+    return encode_state(state)[_HEAD:-_TAIL]

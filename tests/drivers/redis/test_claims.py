@@ -1,0 +1,209 @@
+"""How the Redis driver holds messages: what no contract can ask of every store."""
+
+import threading
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from django_machinery.drivers.redis.broker import RedisBroker
+from django_machinery.drivers.redis.consumer import RedisConsumer
+from django_machinery.drivers.redis.keys import queue_keys
+from django_machinery.exceptions import BrokerUnavailable
+from django_machinery.protocol.codec import decode_signature, encode_signature
+from django_machinery.protocol.signature import Signature
+from tests.contracts.broker_base import names_of
+from tests.contracts.support import collect, nothing_comes, unique, uuids
+from tests.drivers.redis.conftest import Connect
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.parametrize("redis_store", ["tcp", "cluster"], indirect=True)
+
+Publish = Callable[..., list[Signature]]
+
+
+def test_a_queue_holds_messages_that_go_can_read_and_nothing_else(
+    broker: RedisBroker, connect: Connect, publish: Publish, client: Any, queue: str
+):
+    sent = publish(1, 2, 3, 4)
+    token = unique("worker")
+    consumer = connect(token)
+    crashed, parked, released = collect(consumer, 3)
+    consumer.park([parked])
+    consumer.release([released])
+    broker.reclaim(token)
+    assert client.lrange(queue, 0, -1) == [encode_signature(sent[2]), encode_signature(sent[3])]
+    assert broker.suspects([queue]) == 1
+    assert broker.depth(queue) == 4
+    assert names_of([crashed]) == uuids(sent[:1])
+
+
+def test_a_claim_is_one_round_trip_however_many_messages_it_takes(connect: Connect, publish: Publish, client: Any):
+    publish(*range(300))
+    consumer = connect()
+    consumer.fetch(0)
+    before = client.info("commandstats").get("cmdstat_evalsha", {}).get("calls", 0)
+    assert len(consumer.fetch(300)) == 300
+    assert client.info("commandstats")["cmdstat_evalsha"]["calls"] == before + 1
+
+
+def test_what_a_lost_answer_claimed_is_given_back(
+    connect: Connect, publish: Publish, monkeypatch: pytest.MonkeyPatch, broker: RedisBroker
+):
+    sent = publish(1, 2)
+    consumer = connect()
+    call = broker.client.call
+
+    def lose_the_answer(key, command):
+        call(key, command)
+        raise BrokerUnavailable("the connection broke")
+
+    consumer.fetch(0)
+    monkeypatch.setattr(broker.client, "call", lose_the_answer)
+    with pytest.raises(BrokerUnavailable):
+        consumer.fetch(2)
+    monkeypatch.undo()
+    assert names_of(collect(consumer, 2)) == uuids(sent)
+    assert nothing_comes(consumer)
+
+
+def test_a_claim_that_arrives_late_is_found_while_others_are_held(
+    connect: Connect, publish: Publish, broker: RedisBroker, queue: str
+):
+    """As from a connection that was given up while its command was on the way."""
+    publish(1)
+    token = unique("worker")
+    consumer = connect(token)
+    held = collect(consumer, 1)
+    late = publish(2)
+    on_the_way = RedisConsumer(broker.client, [queue_keys(queue)], token, broker.config)
+    assert len(list(on_the_way._claim(1))) == 1
+    assert names_of(collect(consumer, 1)) == uuids(late)
+    assert consumer.settle(held) == [True]
+
+
+def test_a_message_that_landed_with_a_process_that_dies_is_not_lost_and_not_counted(
+    broker: RedisBroker, connect: Connect, publish: Publish, queue: str, client: Any
+):
+    token = unique("worker")
+    consumer = connect(token)
+    assert consumer.fetch(1) == []
+    sent = wait_and_publish(consumer, publish)
+    assert client.llen(queue_keys(queue).landing(token)) == 1
+    assert broker.reclaim(token) == 0
+    (delivery,) = collect(connect(), 1)
+    assert names_of([delivery]) == uuids(sent)
+    assert (delivery.claim, delivery.suspect) == (1, False)
+
+
+def test_a_message_that_lands_after_a_process_was_lost_is_found_by_sweeps(
+    broker: RedisBroker, connect: Connect, publish: Publish, queue: str
+):
+    token = unique("worker")
+    consumer = connect(token)
+    assert consumer.fetch(1) == []
+    broker.reclaim(token)
+    sent = wait_and_publish(consumer, publish)
+    other = connect()
+    assert other.fetch(1) == []
+    broker.sweep()
+    assert names_of(collect(other, 1)) == uuids(sent)
+
+
+def test_a_message_that_a_living_process_lets_lie_goes_to_others(
+    broker: RedisBroker, connect: Connect, publish: Publish
+):
+    token = unique("worker")
+    consumer, other = connect(token), connect()
+    consumer.fetch(1)
+    sent = wait_and_publish(consumer, publish)
+    assert broker.sweep() == 0
+    assert other.fetch(1) == []
+    broker.renew([token])
+    assert broker.sweep() == 0
+    assert names_of(collect(other, 1)) == uuids(sent)
+
+
+def test_who_asks_for_suspects_alone_takes_nothing_else_while_waiting(
+    connect: Connect, publish: Publish, client: Any, queue: str
+):
+    consumer = connect()
+    assert consumer.fetch(1, alone=True) == []
+    publish(1)
+    consumer.wait(0.05)
+    assert client.llen(queue) == 1
+
+
+def test_one_waits_for_all_its_queues(broker: RedisBroker, connect: Connect):
+    queues = [unique("first"), unique("second"), unique("third")]
+    consumer = connect(queues=queues)
+    for name in queues:
+        consumer.fetch(1)
+        sent = Signature.of("add", uuid=unique("task"), queue=name)
+        timer = threading.Timer(0.1, broker.publish, [[sent]])
+        timer.start()
+        start = time.monotonic()
+        consumer.wait(20)
+        assert time.monotonic() - start < 5
+        timer.join()
+        assert names_of(collect(consumer, 1)) == [sent.uuid]
+
+
+def test_a_parked_message_is_tried_at_most_once_a_second(connect: Connect, publish: Publish):
+    (sent,) = publish(1, name="unknown")
+    consumer = connect()
+    tries: list[float] = []
+
+    def tried() -> bool:
+        for delivery in consumer.fetch(5):
+            assert decode_signature(delivery.body) == sent
+            tries.append(time.monotonic())
+            consumer.park([delivery])
+        return len(tries) == 3
+
+    wait_until(tried)
+    assert all(later - earlier > 0.95 for earlier, later in pairwise(tries))
+
+
+def test_parked_messages_come_back_behind_others_and_not_all_at_once(
+    connect: Connect, publish: Publish, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("django_machinery.drivers.redis.consumer.CROWD", 20)
+    publish(*range(60), name="unknown")
+    consumer = connect()
+    consumer.park(collect(consumer, 60))
+    time.sleep(1.1)  # until all of them may be tried again
+    ordinary = publish(*range(30))
+    assert names_of(collect(consumer, 30)) == uuids(ordinary)
+    parked = collect(consumer, 60)
+    assert len({delivery.handle for delivery in parked}) == 60
+
+
+def test_a_lost_process_that_wakes_up_is_lost_for_ever(broker: RedisBroker):
+    token = unique("worker")
+    broker.renew([token])
+    broker.reclaim(token)
+    broker.sweep()
+    assert broker.renew([token]) == set()
+
+
+def test_a_name_with_braces_may_name_a_queue(broker: RedisBroker, connect: Connect):
+    for name in ("{" + unique("tag") + "}.math", unique("a{b")):
+        sent = Signature.of("add", uuid=unique("task"), queue=name)
+        broker.publish([sent])
+        consumer = connect(queues=[name])
+        (delivery,) = collect(consumer, 1)
+        assert consumer.settle([delivery]) == [True]
+
+
+def wait_and_publish(consumer: RedisConsumer, publish: Publish) -> list[Signature]:
+    """Let a message come to a consumer that waits, without its being fetched."""
+    waiter = threading.Thread(target=consumer.wait, args=[20])
+    waiter.start()
+    time.sleep(0.1)
+    sent = publish(1)
+    waiter.join(5)
+    assert not waiter.is_alive()
+    return sent

@@ -1,0 +1,139 @@
+"""Waiting for results in Redis: woken by whoever writes them, and idle in between."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from django_machinery.drivers.redis.backend import RedisBackend
+from django_machinery.exceptions import BackendUnavailable
+from django_machinery.protocol.codec import encode_state
+from django_machinery.protocol.signature import Signature
+from django_machinery.protocol.states import PENDING, SUCCESS, TaskState
+from django_machinery.seams.backend import StateChange
+from tests.contracts.backend_base import success, task
+from tests.contracts.support import config_with
+from tests.services.redis_stores import RedisStore
+
+pytestmark = pytest.mark.parametrize("redis_store", ["tcp", "cluster"], indirect=True)
+
+BLIND = ("on", ">pw", "~*", "resetchannels", "+@all", "-client|tracking")
+"""The rights of a user whom Redis does not tell what changes."""
+
+
+@pytest.fixture
+def sent(backend: RedisBackend) -> list[Signature]:
+    signatures = [task() for _ in range(20)]
+    backend.set_states([StateChange(signature, PENDING) for signature in signatures])
+    return signatures
+
+
+@contextmanager
+def waiting(backend: RedisBackend, signatures: list[Signature]) -> Iterator[list[float]]:
+    """A thread that waits for all of them; when it has them, the time is in the list."""
+    ended: list[float] = []
+
+    def wait() -> None:
+        states = backend.wait([signature.uuid for signature in signatures], 30)
+        assert all(state and state.is_success for state in states)
+        ended.append(time.monotonic())
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    time.sleep(0.3)
+    yield ended
+    thread.join(10)
+    assert len(ended) == 1
+
+
+def finish_as_go(store: RedisStore, signature: Signature) -> None:
+    text = encode_state(TaskState(task_uuid=signature.uuid, task_name="add", state=SUCCESS, results=()))
+    with store.client_of(signature.uuid) as client:
+        client.set(signature.uuid, text, ex=3600)
+
+
+def test_who_waits_wakes_at_once_when_a_go_worker_ends_the_task(
+    backend: RedisBackend, redis_store: RedisStore, sent: list[Signature]
+):
+    with waiting(backend, sent[:1]) as ended:
+        wrote = time.monotonic()
+        finish_as_go(redis_store, sent[0])
+    assert ended[0] - wrote < 0.2
+
+
+def test_who_waits_for_many_reads_each_once_more_and_not_all_again_and_again(
+    backend: RedisBackend, redis_store: RedisStore, sent: list[Signature]
+):
+    with waiting(backend, sent):
+        before = reads(redis_store)
+        for signature in sent:
+            backend.set_states([success(signature)])
+    # Each is looked up twice to be written.
+    assert reads(redis_store) - before <= 5 * len(sent)
+
+
+def test_who_waits_asks_nothing_while_nothing_happens(
+    backend: RedisBackend, redis_store: RedisStore, sent: list[Signature]
+):
+    with waiting(backend, sent):
+        before = reads(redis_store)
+        time.sleep(1)
+        assert reads(redis_store) == before
+        backend.set_states([success(signature) for signature in sent])
+
+
+def test_where_redis_does_not_say_what_changes_one_looks_ever_less_often(
+    redis_store: RedisStore, sent: list[Signature]
+):
+    for server in redis_store.servers():
+        server.client().execute_command(
+            *["ACL", "SETUSER", "blind", "on", ">pw", "~*", "resetchannels", "+@all", "-client|tracking"]
+        )
+    url = redis_store.url.replace("redis://", "redis://blind:pw@")
+    backend = RedisBackend(url, config_with(**redis_store.settings))
+    try:
+        with waiting(backend, sent[:1]) as ended:
+            before = reads(redis_store)
+            time.sleep(0.7)
+            assert 1 <= reads(redis_store) - before < 30
+            wrote = time.monotonic()
+            finish_as_go(redis_store, sent[0])
+        assert ended[0] - wrote < 1.5
+    finally:
+        backend.close()
+
+
+def test_connections_of_those_who_waited_serve_the_next(
+    backend: RedisBackend, redis_store: RedisStore, sent: list[Signature]
+):
+    for signature in sent:
+        backend.wait([signature.uuid], 0.01)
+    clients = sum(len(server.client().client_list(_type="pubsub")) for server in redis_store.servers())
+    assert 1 <= clients <= len(redis_store.servers())
+
+
+def test_who_waits_bears_with_connections_that_break(
+    backend: RedisBackend, redis_store: RedisStore, sent: list[Signature]
+):
+    with waiting(backend, sent[:1]):
+        for server in redis_store.servers():
+            server.client().execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+            server.client().client_kill_filter(_type="normal", skipme=True)
+        time.sleep(0.1)
+        finish_as_go(redis_store, sent[0])
+
+
+def test_but_not_for_ever(redis_store: RedisStore, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("django_machinery.drivers.redis.backend.OUTAGE", 0.3)
+    backend = RedisBackend(redis_store.nowhere, config_with(**redis_store.settings))
+    start = time.monotonic()
+    with pytest.raises(BackendUnavailable):
+        backend.wait(["task_1"], 60)
+    assert 0.2 < time.monotonic() - start < 5
+
+
+def reads(store: RedisStore) -> int:
+    stats = [server.client().info("stats") for server in store.servers()]
+    return sum(stat["keyspace_hits"] + stat["keyspace_misses"] for stat in stats)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from django.db import connections
 
+from django_machinery.worker.connections import forget_queries
 from django_machinery.worker.stores import UNAVAILABLE
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class Rounds:
                     for job in self._jobs:
                         if job.due <= monotonic():
                             self._do(job)
+                forget_queries()
                 self._changed.wait(self._until_next())
         finally:
             connections.close_all()

@@ -33,7 +33,7 @@ class OrmDrivers:
 
     def inject(self, broker: Broker, queue: str, body: bytes) -> None:
         """Put a body on a queue that no signature encodes to."""
-        assert isinstance(broker, OrmBroker)
+        assert isinstance(broker.store, tuple)
         now = datetime.now(UTC)
         Message.objects.using(broker.store[1]).create(
             uuid=f"injected-{next(_numbers)}",

@@ -16,7 +16,7 @@ from django_machinery.protocol.codec import decode_signature
 from django_machinery.protocol.signature import Signature
 from django_machinery.protocol.states import PENDING, SUCCESS
 from django_machinery.seams.backend import ResultBackend, StateChange
-from django_machinery.seams.broker import Broker, Consumer
+from django_machinery.seams.broker import Broker, Consumer, Delivery
 from tests.contracts.backend_base import set_state, states_of
 from tests.contracts.broker import BrokerContract
 from tests.contracts.broker_base import BrokerTopic, Connect, Publish, names_of
@@ -213,7 +213,7 @@ class TestTimeZones(OrmDrivers, BrokerTopic):
     ):
         (later,) = publish(1, eta=timedelta(minutes=5))
         (late,) = publish(2, eta=timedelta(seconds=0.1))
-        found = []
+        found: list[Delivery] = []
         while not found:
             broker.promote()
             found = consumer.fetch(2)

@@ -74,7 +74,7 @@ class TestRecords(OrmDrivers, UnitTopic):
     def test_times_and_worker_of_a_run_are_kept(self, database: str, unit: Unit, consumer: Consumer, send: Send):
         sent, now = send(), datetime.now(UTC)
         outcome = take(consumer)
-        times = {"received_at": now, "started_at": now, "finished_at": now}
+        times: dict[str, Any] = {"received_at": now, "started_at": now, "finished_at": now}
         outcome.change = StateChange(sent, SUCCESS, results=(), worker="host:1", **times)
         assert unit.commit([outcome]) == [COMMITTED]
         row = TaskState.objects.using(database).values("worker", *times).get(uuid=sent.uuid)
@@ -163,7 +163,7 @@ class TestTransactions(OrmDrivers, UnitTopic):
         assert len(calls) == 4
 
     def test_other_errors_and_endless_deadlocks_are_not(self, database: str, monkeypatch: pytest.MonkeyPatch):
-        monkeypatch.setattr(store.time, "sleep", lambda _: None)
+        monkeypatch.setattr("time.sleep", lambda _: None)
         for number, tries in ((2006, 1), (1213, store.TRIES)):
             calls: list[int] = []
 

@@ -24,8 +24,8 @@ from tests.contracts.backend_base import get_state, success
 from tests.contracts.broker_base import names_of
 from tests.contracts.support import collect, config_with, unique, uuids
 from tests.drivers.redis.conftest import Connect
-from tests.services.redis_stores import RedisStore
 from tests.services import Redis, require, scratch_directory
+from tests.services.redis_stores import RedisStore
 from tests.waiting import wait_until
 
 Publish = Callable[..., list[Signature]]

@@ -2,7 +2,6 @@
 
 import gc
 import itertools
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -16,6 +15,9 @@ from django_machinery.drivers.orm.broker import OrmBroker
 from django_machinery.models import Message
 from django_machinery.seams.backend import ResultBackend
 from django_machinery.seams.broker import Broker
+
+# PyMySQL leaves the sockets of connections that failed to the garbage collector, which complains.
+connections_fail = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 
 _numbers = itertools.count()
 
@@ -64,7 +66,5 @@ def away(alias: str) -> Iterator[None]:
 
 
 def forget_failed_connections() -> None:
-    """PyMySQL leaves the socket of a connection that failed to the garbage collector, which would complain later."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
+    """Collect them before the mark `connections_fail` is over."""
+    gc.collect()

@@ -16,11 +16,12 @@ from django_machinery.seams.backend import ResultBackend, StateChange
 from tests.contracts.backend import BackendContract
 from tests.contracts.backend_base import BackendTopic, set_state, success, task
 from tests.contracts.support import unique
-from tests.drivers.orm import OrmDrivers, away
+from tests.drivers.orm import OrmDrivers, away, connections_fail
 
 DAY = timedelta(days=1)
 
 
+@connections_fail
 class TestOrmBackend(OrmDrivers, BackendContract):
     @pytest.fixture
     def unreachable(self, config: ServerConfig, database: str) -> Iterator[ResultBackend]:

@@ -22,7 +22,7 @@ from tests.contracts.broker import BrokerContract
 from tests.contracts.broker_base import BrokerTopic, Connect, Publish, names_of
 from tests.contracts.support import collect, config_with, nothing_comes, unique, uuids
 from tests.databases import on_databases
-from tests.drivers.orm import OrmDrivers, away
+from tests.drivers.orm import OrmDrivers, away, connections_fail
 
 ODD_TEXTS = (
     "\x1e",
@@ -39,6 +39,7 @@ ODD_TEXTS = (
 )
 
 
+@connections_fail
 class TestOrmBroker(OrmDrivers, BrokerContract):
     @pytest.fixture
     def unreachable(self, config: ServerConfig, database: str) -> Iterator[Broker]:
@@ -145,6 +146,7 @@ class TestSending(OrmDrivers, BrokerTopic):
             broker.publish([tasks[0].replace(name="with\0nul")])
 
 
+@connections_fail
 class TestHolding(OrmDrivers, BrokerTopic):
     def test_a_process_that_never_took_a_lease_gets_no_consumer(self, broker: Broker, queue: str):
         with pytest.raises(BrokerError, match="renew its lease first"):

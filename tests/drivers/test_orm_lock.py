@@ -14,9 +14,10 @@ from django_machinery.seams.lock import Lock
 from tests.contracts.lock import LockContract, seconds
 from tests.contracts.support import config_with, unique
 from tests.databases import on_databases
-from tests.drivers.orm import away
+from tests.drivers.orm import away, connections_fail
 
 
+@connections_fail
 class TestOrmLock(LockContract):
     @pytest.fixture
     def lock(self, config: ServerConfig, database: str) -> Lock:

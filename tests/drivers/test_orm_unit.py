@@ -26,7 +26,7 @@ from tests.contracts.support import collect, nothing_comes, race, unique
 from tests.contracts.unit import UnitContract
 from tests.contracts.unit_base import MakeUnit, Send, UnitTopic, fail, succeed, take, untold
 from tests.databases import on_databases
-from tests.drivers.orm import OrmDrivers, away
+from tests.drivers.orm import OrmDrivers, away, connections_fail
 
 COMMITTED = Verdict.COMMITTED
 
@@ -87,6 +87,7 @@ class TestRecords(OrmDrivers, UnitTopic):
         return row
 
 
+@connections_fail
 class TestTransactions(OrmDrivers, UnitTopic):
     def test_within_the_transaction_of_the_caller_an_outcome_is_part_of_it(
         self, database: str, backend: ResultBackend, unit: Unit, consumer: Consumer, send: Send

@@ -19,7 +19,7 @@ from tests.contracts.broker_base import BrokerTopic, Connect, Publish, names_of
 from tests.contracts.broker_waiting import seconds_of_wait, waiting
 from tests.contracts.support import collect, config_with, uuids
 from tests.databases import on_databases
-from tests.drivers.orm import OrmDrivers, forget_failed_connections
+from tests.drivers.orm import OrmDrivers, connections_fail, forget_failed_connections
 from tests.services import DatabaseServer
 from tests.waiting import wait_until
 
@@ -189,6 +189,7 @@ class TestLooking:
         assert looking.pause() == 0.005
 
 
+@connections_fail
 @on_databases("mariadb", "postgres")
 class TestRestarts(OrmDrivers, BrokerTopic):
     def test_a_consumer_goes_on_when_its_database_comes_back(

@@ -12,12 +12,11 @@ from tests.contracts.lock import seconds
 from tests.databases import on_databases
 
 
-def indexes_of(database: str, model: type[models.Model]) -> dict[str, dict[str, Any]]:
+def indexes_of(database: str, model: type[models.Model]) -> dict[str, Any]:
     """The indexes and constraints of a model's table, by name."""
     connection = connections[database]
     with connection.cursor() as cursor:
-        found: dict[str, dict[str, Any]] = connection.introspection.get_constraints(cursor, model._meta.db_table)
-        return found
+        return dict(connection.introspection.get_constraints(cursor, model._meta.db_table))
 
 
 def plan(database: str, statement: str) -> str:

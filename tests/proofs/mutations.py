@@ -15,6 +15,7 @@ from django_machinery.conf import KEYS
 from django_machinery.protocol import workflows
 from django_machinery.protocol.codec import encode_signature
 from tests.app import tasks as app_tasks
+from tests.proofs import tasks
 from tests.protocol import golden_data
 
 TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*|true|false|null|[{}\[\],:]')
@@ -118,7 +119,7 @@ class Mutator:
 
 
 def good_signatures() -> list[Signature]:
-    """Messages of every shape, of tasks that the suite has; each with the UUID "first"."""
+    """Messages of every shape, each with the UUID "first", of tasks that cost little with whatever arguments."""
     add, total = app_tasks.add.signature(1, 2), app_tasks.total.signature()
     delayed = add.replace(eta=datetime(2026, 1, 2, tzinfo=UTC), headers={"a": "b", "n": 5}, priority=9)
     alarm = app_tasks.concat.signature("alarm")
@@ -130,7 +131,7 @@ def good_signatures() -> list[Signature]:
         chain,
         members[0].replace(chord_callback=callback),
         app_tasks.echo.signature({"deep": [1, None, {"é": "\u2028"}]}),
-        app_tasks.greet.signature("Ada", greeting="bye", marks=2),
+        tasks.label.signature("length", number=2, unit="m"),
         add.replace(on_success=[total, alarm], on_error=[alarm], retry_count=2, immutable=True),
         Signature.of("tests.app.tasks.concat", "a", b"\x00\xff", [1, 2], 1.5, True),
     ]

@@ -10,6 +10,7 @@ import signal
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from random import Random
 
 from django_machinery import Group, send_group
 from django_machinery.models import Message
@@ -21,6 +22,8 @@ from tests.proofs.victims import holders
 from tests.waiting import wait_until
 
 CHILDREN, THREADS = 2, 4
+PAUSE = 3.0
+"""Seconds: the kills come at any moment between two renewals of the lease."""
 AT_MOST = 20.0
 """Seconds that the slowest but one in a hundred may wait."""
 
@@ -33,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Ledger:
     with new_site(options.engine) as place:
-        return prove(place, options.kills)
+        return prove(place, options.kills, options.seed)
 
 
 @dataclass
@@ -46,17 +49,17 @@ class Strike:
     held: Sequence[str]
 
 
-def prove(place: Site, kills: int) -> Ledger:
-    """Kill `kills` workers, each as soon as all of its threads are busy, beside one that lives."""
-    database = place.server.config.database
-    ledger = Ledger(f"rescue on {database}")
+def prove(place: Site, kills: int, seed: int) -> Ledger:
+    """Kill `kills` workers, each some time after all of its threads are busy, beside one that lives."""
+    database, random = place.server.config.database, Random(seed)
+    ledger = Ledger(f"rescue on {database}: seed {seed}")
     rescuer = place.worker(processes=CHILDREN, concurrency=THREADS)
     victim = place.start_worker(processes=CHILDREN, concurrency=THREADS)
     strikes = []
     for number in range(kills):
         victim.wait_for_line("READY", timeout=60)
         successor = place.start_worker(processes=CHILDREN, concurrency=THREADS) if number + 1 < kills else rescuer
-        strikes.append(strike(place, victim, f"gate-{number}"))
+        strikes.append(strike(place, victim, f"gate-{number}", random.uniform(0, PAUSE)))
         victim = successor
     wait_until(lambda: not Message.objects.using(database).exists(), timeout=120, message=lambda: rescuer.output)
     waits = [wait for struck in strikes for wait in _waits(place, struck)]
@@ -70,13 +73,14 @@ def prove(place: Site, kills: int) -> Ledger:
     return ledger
 
 
-def strike(place: Site, victim: Process, gate: str) -> Strike:
+def strike(place: Site, victim: Process, gate: str, pause: float) -> Strike:
     """Let the victim fill its threads, kill it with its children, and let everybody else go on."""
     file = place.directory / gate
     capacity = 2 * CHILDREN * THREADS  # of two workers, so that none can take it all
     sent = send_group(Group(*[tasks.hold.signature(number, str(file)) for number in range(capacity)]))
     wanted = {result.uuid for result in sent.results}
     wait_until(lambda: wanted <= place.runs.by_task.keys(), timeout=60, message=lambda: victim.output)
+    time.sleep(pause)
     children = holders(place.server.config.database, {victim.pid})
     for child in children:
         child.stop()

@@ -75,3 +75,9 @@ def tell(word: str) -> str:
     """Goes by its word, which is what the sender knows of it."""
     record(word, "tell")
     return word
+
+
+@task
+def label(text: str, *, number: int = 1, unit: str = "") -> str:
+    """Takes keyword arguments, and as little of memory and time whatever they are."""
+    return f"{text}: {number} {unit}"

@@ -30,6 +30,7 @@ _TASK_TYPES = {
     "group_index": "int",
     "parent_uuid": "text",
 }
+_SEND_TYPES = {**_TASK_TYPES, "status": "smallint", "due_at": "timestamptz"}
 _STEP_TYPES = {
     **dict.fromkeys(("uuid", "state", "results", "error", "reason", "traceback"), "text"),
     "attempt": "int",
@@ -63,6 +64,15 @@ ON CONFLICT (uuid) DO UPDATE SET
     progress_total = NULL, progress_note = '', worker = '', eta = excluded.eta, created_at = excluded.created_at,
     received_at = NULL, started_at = NULL, finished_at = NULL, group_uuid = excluded.group_uuid,
     group_index = excluded.group_index, parent_uuid = excluded.parent_uuid
+"""
+_SENT = """
+(SELECT uuid, queue, name, status, -priority AS rank_, due_at, signature AS body, '' AS relay_to
+ FROM new WHERE status IS NOT NULL)
+"""
+# What a task and its message have in common travels once.
+_SEND = f"""
+WITH new AS MATERIALIZED {{}}, tasks AS ({_PUT_TASKS.format("new")} WHERE server IS NOT NULL {{}})
+{_PUT_MESSAGES.format(_SENT)}
 """
 # Messages are looked up by a list of ids and not by a join: with statistics from when the queue was empty, the planner
 # would read all that waits for each batch.
@@ -128,11 +138,9 @@ class PostgreSQL(Dialect):
         return {uuid for (uuid,) in fetch(self.connection, statement, parameters)}
 
     def send(self, tasks: Sequence[NewTask], absent: bool, messages: Sequence[NewMessage]) -> None:
-        task_relation, task_parameters = _relation(tasks, _TASK_TYPES)
-        message_relation, message_parameters = _relation(messages, _MESSAGE_TYPES)
-        put_tasks = _PUT_TASKS.format(task_relation) + (_IF_ABSENT if absent else _ANEW)
-        statement = f"WITH tasks AS ({put_tasks}) {_PUT_MESSAGES.format(message_relation)}"
-        execute(self.connection, statement, [*task_parameters, *message_parameters])
+        relation, parameters = _relation(_joined(tasks, messages), _SEND_TYPES)
+        statement = _SEND.format(relation, _IF_ABSENT if absent else _ANEW)
+        execute(self.connection, statement, parameters)
 
     def claim(self, worker_id: int, queue: str, status: int, limit: int) -> list[Claimed]:
         statement = _CLAIM.format(f"status = {status:d} AND queue = %s")
@@ -173,6 +181,22 @@ class PostgreSQL(Dialect):
         return [queue for (queue,) in fetch(self.connection, _PROMOTE, [limit])]
 
 
+def _joined(tasks: Sequence[NewTask], messages: Sequence[NewMessage]) -> list[tuple[Any, ...]]:
+    """The rows of `_SEND_TYPES`: one without a server has only a message, one without a status only a task."""
+    left = {message.uuid: message for message in messages}
+    rows: list[tuple[Any, ...]] = []
+    for task in tasks:
+        message = left.get(task.uuid)
+        if message is not None and message.body == task.signature:
+            del left[task.uuid]
+            rows.append((*task, message.status, message.due_at))
+        else:
+            rows.append((*task, None, None))
+    for uuid, queue, name, status, rank, due_at, body, _ in left.values():
+        rows.append((uuid, None, name, queue, -rank, body, None, None, None, None, status, due_at))
+    return rows
+
+
 def _relation(rows: Sequence[tuple[Any, ...]], types: Mapping[str, str]) -> tuple[str, list[Any]]:
     """`rows` as an item of a FROM clause, and its parameters. A column that has one value in all rows travels once."""
     constants, columns, first, rest = [], [], [], []
@@ -185,7 +209,7 @@ def _relation(rows: Sequence[tuple[Any, ...]], types: Mapping[str, str]) -> tupl
             columns.append((name, expression))
             rest.append(parameter)
     if not columns:
-        columns, rest = [("row", "%s::int[]")], [[1]]
+        return f"(SELECT {', '.join(constants)})", first
     names = ", ".join(name for name, _ in columns)
     arrays = ", ".join(array for _, array in columns)
     return f"(SELECT {', '.join([*constants, 'u.*'])} FROM unnest({arrays}) AS u ({names}))", [*first, *rest]

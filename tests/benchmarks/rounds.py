@@ -24,7 +24,7 @@ class Sizes:
     tasks: int = 20_000  # drained, and sent in bulk
     sends: int = 2_000  # one by one
     round_trips: int = 200
-    gap: float = 0.05  # seconds of idleness before a round trip, on average
+    gap: float = 0.1  # seconds of idleness before a round trip, on average
     limit: float = 600.0  # seconds that a step may take
 
     def divided(self, divisor: int) -> Self:

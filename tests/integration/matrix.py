@@ -37,7 +37,7 @@ def settings_of(
     database: str, broker: str, backend: str, directory: Path, stores: Stores | None = None
 ) -> dict[str, Any]:
     """An entry for MACHINERY. `stores` is asked for Redis."""
-    of_redis = {}
+    of_redis: dict[str, Any] = {}
     urls = {
         "orm": f"orm://{database}",
         "eager": "eager://",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from django_machinery.drivers.redis.script import Command, Script, Word
 from django_machinery.protocol.codec import encode_state
-from django_machinery.protocol.json_text import encode_string
+from django_machinery.protocol.json_text import encode_string, encoder, escape
 from django_machinery.protocol.states import PENDING, TaskState
 from django_machinery.protocol.times import ZERO_TIME, now_text
 
@@ -17,9 +18,12 @@ if TYPE_CHECKING:
 LOST, DONE, OVERTAKEN, ANEW = range(4)
 """What became of an item: see `commit.lua`."""
 
+SHORT = 150
+"""Bytes of results that are within all limits, however they are made up."""
+
 _COMMIT = Script("state", "commit")
 _HEAD = len('{"TaskUUID":"","TaskName":""')
-_TAIL = len(ZERO_TIME + '","TTL":0}')
+_TAIL = len(f',"CreatedAt":"{ZERO_TIME}","TTL":0}}')
 
 
 class Program:
@@ -48,7 +52,8 @@ class Program:
     def state(self, change: StateChange) -> None:
         """Let the item write a state. Raises EncodeError."""
         self._states.append(change.uuid)
-        self._args += (_mode(change), _head(change), _body(change))
+        signature = change.signature
+        self._args += (_mode(change), _head(signature.uuid, signature.name), _body(change))
         self._args[self._counts] += 1  # type: ignore[operator]
 
     def message(self, lane: Lane, body: bytes) -> None:
@@ -66,7 +71,8 @@ class Program:
     def command(self) -> Command:
         """Running it returns a number for each item, in order: LOST, DONE, OVERTAKEN or ANEW."""
         keys = [*self._states, *self._places]
-        return _COMMIT(keys, self._keep, now_text(), len(self._states), self._types, *self._args)
+        made_now = f',"CreatedAt":"{now_text()}","TTL":0}}'
+        return _COMMIT(keys, self._keep, made_now, len(self._states), self._types, *self._args)
 
     def _place(self, key: str, kind: str) -> int:
         index = self._places.get(key)
@@ -82,12 +88,21 @@ def _mode(change: StateChange) -> str:
     return "N" if change.state == PENDING else "S"
 
 
-def _head(change: StateChange) -> bytes:
-    signature = change.signature
-    return b'{"TaskUUID":%b,"TaskName":%b' % (encode_string(signature.uuid), encode_string(signature.name))
+def _head(uuid: str, name: str) -> bytes:
+    """A state up to its name."""
+    return b'{"TaskUUID":%b,"TaskName":%b' % (encode_string(uuid), _name(name))
+
+
+@lru_cache(maxsize=1024)
+def _name(name: str) -> bytes:
+    return encode_string(name)
 
 
 def _body(change: StateChange) -> bytes:
     """What a state says between its name and its time."""
-    state = TaskState(state=change.state, results=change.results, error=change.error)
-    return encode_state(state)[_HEAD:-_TAIL]
+    if change.results is None and not change.error:
+        return b',"State":"%b","Results":null,"Error":""' % change.state.encode()
+    if change.error or len(results := escape(encoder.encode(change.results))) > SHORT:
+        state = TaskState(state=change.state, results=change.results, error=change.error)
+        return encode_state(state)[_HEAD:-_TAIL]
+    return b',"State":"%b","Results":%b,"Error":""' % (change.state.encode(), results)

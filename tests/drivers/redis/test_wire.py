@@ -15,8 +15,8 @@ from django_machinery.protocol.codec import decode_group, decode_signature, deco
 from django_machinery.protocol.signature import Signature
 from django_machinery.protocol.states import PENDING
 from django_machinery.seams.backend import StateChange
-from tests.services.redis_stores import RedisStore
 from tests.protocol.golden_data import lines
+from tests.services.redis_stores import RedisStore
 
 pytestmark = pytest.mark.parametrize("redis_store", ["tcp"], indirect=True)
 

@@ -15,9 +15,9 @@ import hiredis
 import redis
 from redis.connection import AbstractConnection
 
-from django_machinery.drivers.redis.script import Command, Word, with_source
+from django_machinery.drivers.redis.script import Command, with_source
 
-_pack: Callable[[tuple[Word, ...]], bytes] = hiredis.pack_command
+_pack: Callable[..., bytes] = hiredis.pack_command
 
 
 @dataclass(frozen=True, slots=True)

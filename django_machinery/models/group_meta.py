@@ -80,4 +80,4 @@ class GroupMeta(models.Model):
         indexes: ClassVar = [models.Index(fields=["created_at"], name="machinery_group_created")]
 
     def __str__(self) -> str:
-        return f"{self.uuid}: {self.total - self.remaining} of {self.total}"
+        return f"{self.uuid}: {self.remaining} of {self.total} left"

@@ -29,7 +29,8 @@ class MessageManager(HotManager["Message"]):
 
     def put(self, rows: Sequence[NewMessage]) -> None:
         """Insert messages, or replace those of the same UUIDs."""
-        self.sql.put_messages(rows)
+        if rows:
+            self.sql.put_messages(rows)
 
     def claim(self, worker_id: int, queues: Sequence[str], limit: int, *, alone: bool = False) -> list[Claimed]:
         """Claim ready messages, those of earlier queues first; with `alone` suspects instead."""

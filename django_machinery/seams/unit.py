@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from django_machinery.protocol.signature import Signature
     from django_machinery.protocol.states import TaskState
     from django_machinery.seams.backend import ResultBackend
-    from django_machinery.seams.broker import Consumer, Delivery
+    from django_machinery.seams.consumer import Consumer, Delivery
 
 
 class Verdict(Enum):
@@ -61,6 +61,18 @@ class Outcome:
     burial: Burial | None = None
     final: TaskState | None = None
     """With no `change`: the stored final state that the follow-ups are completed from."""
+
+    @property
+    def state(self) -> str:
+        """The state that the task is in now; empty where that is not known."""
+        ended = self.change or self.final
+        return ended.state if ended is not None else ""
+
+    @property
+    def error(self) -> str:
+        """Why the task failed."""
+        ended = self.change or self.final
+        return ended.error if ended is not None else ""
 
 
 Publish = Callable[[Sequence["Signature"]], None]
@@ -113,18 +125,18 @@ class OrderedUnit(Unit):
             self._publish(messages)
 
     def _abandon(self, abandoned: Sequence[Signature], outcome: Outcome) -> None:
-        error = self._error(outcome)
+        error = outcome.error
         changes = [StateChange(s, FAILURE, error=error, reason="parent") for s in abandoned]
         if changes:
             self._backend.set_states(changes)
 
     def _settle_group(self, outcome: Outcome) -> Sequence[Signature]:
         """What the group of this member triggers now: nothing, its callback, or the callback's error callbacks."""
-        signature, state = outcome.signature, self._state(outcome)
+        signature, state = outcome.signature, outcome.state
         if signature is None or not signature.group_uuid or signature.chord_callback is None:
             return ()
         if state == FAILURE:
-            return self._fail_chord(signature, self._error(outcome))
+            return self._fail_chord(signature, outcome.error)
         if state == SUCCESS and self._backend.group_completed(signature.group_uuid, signature.group_task_count):
             return self._complete_chord(signature)
         return ()
@@ -146,15 +158,3 @@ class OrderedUnit(Unit):
         lost = (member.chord_callback, *followups.abandoned(member.chord_callback))
         self._backend.set_states([StateChange(s, FAILURE, error=error, reason="parent") for s in lost])
         return followups.error_callbacks(member.chord_callback, error)
-
-    @staticmethod
-    def _state(outcome: Outcome) -> str:
-        if outcome.change is not None:
-            return outcome.change.state
-        return outcome.final.state if outcome.final is not None else ""
-
-    @staticmethod
-    def _error(outcome: Outcome) -> str:
-        if outcome.change is not None:
-            return outcome.change.error
-        return outcome.final.error if outcome.final is not None else ""

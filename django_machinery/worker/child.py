@@ -22,6 +22,7 @@ from django_machinery.worker.stores import Aborted, Stores
 if TYPE_CHECKING:
     from django_machinery.server import Server
 
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 BEAT = 1.0
 """Seconds between two reports at the most."""
 
@@ -104,7 +105,7 @@ class Child:
         received, wakeup = os.pipe()
         os.set_blocking(wakeup, False)
         signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in STOP_SIGNALS:
             signal.signal(number, lambda *_: None)
         Thread(target=self._obey, args=(received,), name="machinery-orders", daemon=True).start()
 
@@ -114,8 +115,9 @@ class Child:
         while sources:
             ready, _, _ = select.select(sources, [], [])
             if received in ready:
-                for _ in os.read(received, 64):
-                    self._finish_or_quit()
+                for number in os.read(received, 64):
+                    if number in STOP_SIGNALS:
+                        self._finish_or_quit()
             if orders in ready:
                 order = os.read(orders, 1)
                 self._follow(order)

@@ -67,6 +67,11 @@ class ChildProcess:
         return self.gone and self.status in (ExitStatus.DONE, ExitStatus.RECYCLED)
 
     @property
+    def ended_on_purpose(self) -> bool:
+        """In good order, or because that was the only way to end a task or to drop a lost lease."""
+        return self.ended_well or (self.gone and self.status in (ExitStatus.OVERRUN, ExitStatus.LEASE_LOST))
+
+    @property
     def age(self) -> float:
         """Seconds since its start."""
         return monotonic() - self.started

@@ -14,6 +14,7 @@ from django_machinery.protocol.states import FAILURE
 from django_machinery.seams.backend import StateChange
 from django_machinery.seams.unit import Verdict
 from django_machinery.worker import outcomes
+from django_machinery.worker.connections import forget_queries
 from django_machinery.worker.outcomes import Committed, Ending, Parked, Released, TaskOutcome
 from django_machinery.worker.stores import Aborted
 
@@ -84,6 +85,7 @@ class Committer:
     def _serve(self) -> None:
         try:
             while self._serve_batch(self._next_batch()):
+                forget_queries()
                 if self._queue.empty():
                     self._idle()
         except Aborted:

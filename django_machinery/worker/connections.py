@@ -11,7 +11,8 @@ from contextlib import suppress
 from time import monotonic
 from typing import Any
 
-from django.db import connections
+from django.conf import settings
+from django.db import connections, reset_queries
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
@@ -55,6 +56,12 @@ def close_broken() -> None:
     for connection in connections.all(initialized_only=True):
         with suppress(Exception):
             connection.close_if_unusable_or_obsolete()
+
+
+def forget_queries() -> None:
+    """With DEBUG Django keeps the last 9,000 statements of each connection: let those of this thread go."""
+    if settings.DEBUG:
+        reset_queries()
 
 
 def _may_stay(connection: BaseDatabaseWrapper) -> bool:

@@ -149,7 +149,7 @@ class Crew:
         Returns whether nothing was cut off. Threads that are cut off go on; what they do no longer counts.
         """
         self.finished = True
-        with suppress(Aborted):
+        with suppress(Aborted, StoreError):  # then the consumer gives it back when it closes
             self._fetcher.give_back_all()
         self._pool.stop()
         deadline = monotonic() + (0.0 if self.overrun else timeout)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from django_machinery.exceptions import BrokerError
 from django_machinery.seams.broker import Lease
+from django_machinery.worker.connections import forget_queries
 from django_machinery.worker.room import Room
 
 if TYPE_CHECKING:
@@ -94,7 +95,10 @@ class Fetcher:
             # The second look is for brokers that push: their first answer may come before their first message.
             if self._ends_when_empty and empty_rounds >= 2:
                 return
-            self._give_back_unstarted()
+            if self._pool.waiting:
+                self._pool.grow()
+                self._give_back_unstarted()
+            forget_queries()
 
     def stop(self) -> None:
         """End the loop soon. From any thread."""
@@ -194,7 +198,7 @@ class Fetcher:
         return self._suspects is Suspects.WHEN_QUIET and self._broker.supports_isolation and not self.held
 
     def _give_back_unstarted(self) -> None:
-        if self._pool.waiting and self._pool.busy == self._pool.limit:
+        if self._pool.busy == self._pool.limit:
             self._give_back(self._pool.take_back(monotonic() - UNSTARTED))
 
     def _give_back(self, deliveries: list[Delivery]) -> None:

@@ -32,7 +32,7 @@ class Place:
     def vacate(self) -> None:
         """Its child has ended. The first to die early is replaced at once, later ones after a growing delay."""
         assert self.child is not None
-        early = not self.child.ended_well and self.child.age < STEADY
+        early = not self.child.ended_on_purpose and self.child.age < STEADY
         self.child = None
         self._early_deaths = self._early_deaths + 1 if early else 0
         if self._early_deaths > 1:

@@ -72,6 +72,10 @@ class Pool:
         """Hand deliveries to the threads."""
         for delivery in deliveries:
             self._todo.put(delivery)
+        self.grow()
+
+    def grow(self) -> None:
+        """Start threads for what waits. A thread that has just taken something may look idle: look again later."""
         while len(self._threads) < self.limit and len(self._threads) - self.busy < self.waiting:
             self._start()
 

@@ -11,7 +11,7 @@ from django.db import Error, connections
 from django.utils import timezone
 
 from django_machinery.exceptions import TaskCancelled
-from django_machinery.worker.connections import close_broken
+from django_machinery.worker.connections import close_broken, forget_queries
 
 if TYPE_CHECKING:
     from django_machinery.server import Server
@@ -58,6 +58,7 @@ class Reporter:
         except Error as error:
             logger.debug("Progress and cancellations have to wait: %s", error)
             close_broken()
+        forget_queries()
 
     def _store_progress(self, runs: list[Run]) -> None:
         for run in runs:

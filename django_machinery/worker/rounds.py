@@ -12,10 +12,14 @@ from typing import TYPE_CHECKING
 
 from django.db import connections
 
+from django_machinery.worker.connections import forget_queries
 from django_machinery.worker.stores import UNAVAILABLE
 
 if TYPE_CHECKING:
     from django_machinery.worker.stores import Outage, Stores
+
+AFTER_ERROR = 5.0
+"""Seconds that a job which failed for no reason of its store rests at least."""
 
 logger = logging.getLogger("django_machinery.workers")
 
@@ -65,6 +69,7 @@ class Rounds:
                     for job in self._jobs:
                         if job.due <= monotonic():
                             self._do(job)
+                forget_queries()
                 self._changed.wait(self._until_next())
         finally:
             connections.close_all()
@@ -84,6 +89,8 @@ class Rounds:
             return False
         except Exception:
             logger.exception("The worker's housekeeping failed")
+            job.due = monotonic() + max(job.period, AFTER_ERROR)
+            return True
         if job.outage is not None:
             self._stores.works(job.outage)
             job.outage = None

@@ -89,8 +89,7 @@ class Supervisor:
         self._wakeup.call(self._replace_children)
 
     def _finished(self) -> bool:
-        awaited = self._solos_awaited or any(place.awaited for place in self._places)
-        return not self._children and not awaited and (self._drained or self._stopping_since is not None)
+        return not self._children and (self._drained or self._stopping_since is not None)
 
     def _fill_places(self) -> None:
         if self._stopping_since is not None:
@@ -247,9 +246,12 @@ class Supervisor:
 
     def _description(self) -> str:
         plan = self._plan
-        threads = f"{plan.concurrency} threads" if plan.concurrency else "as many threads as there are tasks"
+        processes = f"{plan.processes} process{'es' * (plan.processes > 1)}"
+        threads = (
+            f"{plan.concurrency} thread{'s' * (plan.concurrency > 1)}" if plan.concurrency else "threads as needed"
+        )
         where = f"server {self._server.alias!r}, queues {', '.join(plan.queues)}"
-        return f"READY: {where}, {plan.processes} x {threads}"
+        return f"READY: {where}, {processes} of {threads}"
 
     def _tokens(self) -> list[str]:
         """In the thread of the leases: the children whose leases are to be prolonged."""
@@ -270,8 +272,5 @@ class Supervisor:
 
     def _fail(self, error: Exception) -> None:
         self._failure = self._failure or error
-        self._solos_awaited = 0
-        for place in self._places:
-            place.awaited = False
         if self._stopping_since is None:
             self._stop()

@@ -17,7 +17,7 @@ from testproject.codeindex.tasks import changed_files, fails_once, largest_file,
 
 URGENT = 9
 """A priority above that of the files, so that what is sent after them does not wait for them all."""
-DELAY = timedelta(seconds=3)
+DELAY = timedelta(seconds=2)
 SILENCE = 60.0
 """Seconds without a finished task after which the demonstration gives up."""
 LOOK = 0.2

@@ -10,6 +10,8 @@ from typing import ClassVar
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
 from django.test import override_settings
 
 from django_machinery.management.subcommands import worker
@@ -93,6 +95,14 @@ def test_errors_of_the_configuration_are_found_first(plans: list[Plan]):
         override_settings(MACHINERY={"default": {"BORKER": "x"}}),
         pytest.raises(CommandError, match=r"machinery\.E003"),
     ):
+        call_command("runworker")
+    assert plans == []
+
+
+@pytest.mark.django_db
+def test_a_database_without_tables_is_told_with_the_cure(plans: list[Plan]):
+    MigrationRecorder(connection).migration_qs.filter(app="machinery").delete()
+    with pytest.raises(CommandError, match=r"run manage\.py migrate --database=default"):
         call_command("runworker")
     assert plans == []
 

@@ -13,9 +13,9 @@ from django_machinery.worker.place import STEADY, Place
 class Child:
     """Stands for a child process."""
 
-    def __init__(self, *, age: float = 0.1, ended_well: bool = False, ready: bool = True, moves: bool = True) -> None:
+    def __init__(self, *, age: float = 0.1, on_purpose: bool = False, ready: bool = True, moves: bool = True) -> None:
         self.age = age
-        self.ended_well = ended_well
+        self.ended_on_purpose = on_purpose
         self.ready = ready
         self.moves = lambda within: moves
 
@@ -56,8 +56,8 @@ def test_the_delay_grows_and_ends(place: Place, monkeypatch: pytest.MonkeyPatch)
     assert delays == [0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0]
 
 
-@pytest.mark.parametrize("child", [{"age": STEADY + 1}, {"ended_well": True}])
-def test_a_child_that_lived_or_ended_well_is_replaced_at_once(place: Place, child: dict[str, Any]):
+@pytest.mark.parametrize("child", [{"age": STEADY + 1}, {"on_purpose": True}])
+def test_a_child_that_lived_or_ended_on_purpose_is_replaced_at_once(place: Place, child: dict[str, Any]):
     for _ in range(3):
         live_and_end(place)
     place.try_again()

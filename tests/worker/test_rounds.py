@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from django_machinery.exceptions import BrokerUnavailable
+from django_machinery.worker import rounds as module
 from django_machinery.worker.rounds import Job, Rounds
 from django_machinery.worker.stores import Stores
 from tests.contracts.support import config_with
@@ -44,7 +45,10 @@ def test_each_job_has_its_own_period(rounds_of: Team):
     assert len(rarely.calls) == 1
 
 
-def test_a_job_that_raises_stops_nothing(rounds_of: Team, caplog: pytest.LogCaptureFixture):
+def test_a_job_that_raises_stops_nothing_and_is_done_again(
+    rounds_of: Team, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(module, "AFTER_ERROR", 0.02)
     bad, good = Script(ValueError("oops"), ValueError("oops")), Script()
     rounds_of(Job(0.01, bad), Job(0.01, good))
     wait_until(lambda: len(good.calls) > 3)

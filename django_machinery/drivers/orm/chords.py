@@ -58,24 +58,10 @@ class Chords:
 
     def _first_error(self, group: GroupMeta, members: Sequence[Outcome]) -> str:
         for member in members:
-            if state_of(member) == FAILURE:
-                return error_of(member)
+            if member.state == FAILURE:
+                return member.error
         failed = self._tasks.members(group.uuid).filter(state=FAILURE)
         return failed.order_by("finished_at").values_list("error", flat=True).first() or ""
-
-
-def state_of(outcome: Outcome) -> str:
-    """The state that a delivery ended in."""
-    if outcome.change is not None:
-        return outcome.change.state
-    return outcome.final.state if outcome.final is not None else ""
-
-
-def error_of(outcome: Outcome) -> str:
-    """Why a task failed."""
-    if outcome.change is not None:
-        return outcome.change.error
-    return outcome.final.error if outcome.final is not None else ""
 
 
 def _uuid(outcome: Outcome) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from django.db import connections, transaction
 
-from django_machinery.drivers.orm.chords import Chords, error_of
+from django_machinery.drivers.orm.chords import Chords
 from django_machinery.drivers.orm.rows import step
 from django_machinery.drivers.orm.states import NotAllWon, StateWriter
 from django_machinery.drivers.orm.store import retried, translated
@@ -103,8 +103,7 @@ class OrmUnit(Unit):
             transaction.on_commit(self._consumer.wake, using=self._alias)
 
     def _abandon(self, outcome: Outcome) -> None:
-        error = error_of(outcome)
-        self._writer.write([StateChange(s, FAILURE, error=error, reason="parent") for s in outcome.abandoned])
+        self._writer.write([StateChange(s, FAILURE, error=outcome.error, reason="parent") for s in outcome.abandoned])
 
     def _not_sent(self, signatures: Sequence[Signature]) -> list[Signature]:
         """Of follow-ups that an earlier run may have sent: those that neither wait nor have ended."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import select
+import socket
 import time
 from contextlib import suppress
 from typing import Any
@@ -18,17 +18,17 @@ VERSION_INTERVAL = 0.005
 
 
 class Bell:
-    """Ends a wait from any thread or a signal handler: a pipe, because no lock may be taken in a signal handler."""
+    """Ends a wait from any thread or a signal handler: a socket, because no lock may be taken in a signal handler."""
 
     def __init__(self) -> None:
-        self._read, self._write = os.pipe()
-        os.set_blocking(self._read, False)
-        os.set_blocking(self._write, False)
+        self._read, self._write = socket.socketpair()
+        self._read.setblocking(False)
+        self._write.setblocking(False)
 
     def ring(self) -> None:
         """End a running wait, or the next one."""
         with suppress(OSError):  # full, so it rings already; or closed
-            os.write(self._write, b"\0")
+            self._write.send(b"\0")
 
     def wait(self, seconds: float, also: int | None = None) -> bool:
         """Wait for the bell, or until the file `also` is readable; whether the bell rang."""
@@ -36,15 +36,15 @@ class Bell:
         poll.register(self._read, select.POLLIN)
         if also is not None:
             poll.register(also, select.POLLIN)
-        if not any(fd == self._read for fd, _ in poll.poll(max(0, seconds) * 1000)):
+        if not any(fd == self._read.fileno() for fd, _ in poll.poll(max(0, seconds) * 1000)):
             return False
         with suppress(BlockingIOError):
-            os.read(self._read, 4096)
+            self._read.recv(4096)
         return True
 
     def close(self) -> None:
-        for fd in (self._read, self._write):
-            os.close(fd)
+        self._read.close()
+        self._write.close()
 
 
 class Watch:
@@ -98,4 +98,5 @@ class VersionWatch(Watch):
 
     def _read(self) -> Any:
         self._connection.ensure_connection()
-        return self._connection.connection.execute("PRAGMA data_version").fetchone()
+        with self._connection.wrap_database_errors:
+            return self._connection.connection.execute("PRAGMA data_version").fetchone()

@@ -34,7 +34,7 @@ class GroupUnit(OrderedUnit):
 
     def _settle_group(self, outcome: Outcome) -> Sequence[Signature]:
         member = outcome.signature
-        if member is None or not _is_of_chord(outcome) or self._state(outcome) != SUCCESS:
+        if member is None or not _is_of_chord(outcome) or outcome.state != SUCCESS:
             return super()._settle_group(outcome)
         group = member.group_uuid
         if group not in self._completed:
@@ -117,7 +117,7 @@ class RedisUnit(GroupUnit):
             with self._broker.collecting() as (changes, sent):
                 self._publish(messages)
         if outcome.abandoned:
-            error = self._error(outcome)
+            error = outcome.error
             changes += [StateChange(s, FAILURE, error=error, reason="parent") for s in outcome.abandoned]
         for change in changes:
             program.state(change)

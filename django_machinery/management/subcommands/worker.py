@@ -11,9 +11,10 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import OperationalError, connections
+from django.db import DatabaseError, OperationalError, connections
 from django.db.migrations.executor import MigrationExecutor
 
+from django_machinery.exceptions import StoreError
 from django_machinery.management.subcommands.base import add_server, server_of
 from django_machinery.management.subcommands.kinds import count, count_or_zero, names, seconds
 from django_machinery.server import Server
@@ -47,13 +48,16 @@ def handle(command: BaseCommand, options: Mapping[str, Any]) -> None:
     """Exits with 0 when all tasks could finish, else with 1."""
     command.check(databases=[])
     server = server_of(options)
-    _warn_of_migrations(command, server.config.database)
+    _check_tables(command, server.config.database)
     plan = _plan(server, options)
     supervisor = Supervisor(server, plan, lambda line: _print(command, line))
     reload = settings.DEBUG if options["reload"] is None else options["reload"]
     if reload and not plan.drain:
         watch_code(supervisor.reload)
-    status = supervisor.run()
+    try:
+        status = supervisor.run()
+    except (StoreError, DatabaseError) as error:
+        raise CommandError(str(error)) from error
     if status:
         sys.exit(status)
 
@@ -83,8 +87,11 @@ def _print(command: BaseCommand, line: str) -> None:
     command.stdout.flush()
 
 
-def _warn_of_migrations(command: BaseCommand, database: str) -> None:
+def _check_tables(command: BaseCommand, database: str) -> None:
+    cure = f"run manage.py migrate --database={database}"
     with suppress(OperationalError):  # a database that is away is waited for
         executor = MigrationExecutor(connections[database])
+        if "machinery" not in {app for app, _ in executor.loader.applied_migrations}:
+            raise CommandError(f"The database {database!r} has no tables for the task queue: {cure}")
         if executor.migration_plan(executor.loader.graph.leaf_nodes("machinery")):
-            command.stderr.write(f"The worker's tables are not up to date: manage.py migrate --database={database}")
+            command.stderr.write(f"The tables of the task queue in {database!r} are not up to date: {cure}")

@@ -66,7 +66,6 @@ ON CONFLICT (uuid) DO UPDATE SET
 """
 # Messages are looked up by a list of ids and not by a join: with statistics from when the queue was empty, the planner
 # would read all that waits for each batch.
-# The commit of a claim waits for no disk: what a crash of the server undoes is claimed again.
 _CLAIM = f"""
 WITH chosen AS MATERIALIZED (
     SELECT id FROM machinery_message WHERE {{}} ORDER BY rank_, due_at, id LIMIT %s FOR UPDATE SKIP LOCKED
@@ -74,8 +73,7 @@ WITH chosen AS MATERIALIZED (
     UPDATE machinery_message m SET status = 2, worker_id = %s, claims = m.claims + 1
     WHERE m.id = ANY (ARRAY(SELECT id FROM chosen)) RETURNING m.*
 )
-SELECT {", ".join(CLAIMED_COLUMNS)} FROM claimed, (SELECT set_config('synchronous_commit', 'off', true)) AS quickly
-ORDER BY rank_, due_at, id
+SELECT {", ".join(CLAIMED_COLUMNS)} FROM claimed ORDER BY rank_, due_at, id
 """
 _HELD = """
 id = ANY (ARRAY(SELECT id FROM held)) AND ((id, claims) IN (SELECT id, claims FROM held)) IS TRUE AND worker_id = %s

@@ -1,0 +1,76 @@
+"""One worker process's side of a broker: a delivery, and the consumer that hands deliveries out and takes them back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(slots=True, eq=False)
+class Delivery:
+    """One message handed to one worker.
+
+    `token` and `claim` are its fence: what a worker does to a message counts only while both are still the store's.
+    """
+
+    body: bytes
+    queue: str
+    handle: Any
+    """What the driver finds the message by: a row id, a delivery tag, a receipt."""
+    token: str
+    claim: int = 1
+    """How often the message has been handed out, this time included; released claims are not counted."""
+    crashes: int = 0
+    """How many crashes of a process were blamed on this message."""
+    suspect: bool = False
+    """It was held by a process that crashed: to be run with no other task in the process."""
+    uuid: str = ""
+    """The UUID of the task where the driver knows it apart from the body, for bodies that cannot be decoded."""
+    claimed_at: float = 0.0
+    """`time.monotonic()` of the claim, seconds."""
+
+    @property
+    def redelivered(self) -> bool:
+        """An earlier worker may have run this message, wholly or in part."""
+        return self.claim > 1 or self.suspect or self.crashes > 0
+
+
+class Consumer:
+    """One worker process's subscription to some queues: `fetch` and `wait` from one thread, the rest from any."""
+
+    def fetch(self, limit: int, *, alone: bool = False) -> list[Delivery]:
+        """Claim up to `limit` messages, by priority and then age, in one round trip; an empty list when there are none.
+
+        With `alone` only suspects are handed out, without it none are, on a broker whose `supports_isolation` is true.
+        Raises `BrokerUnavailable`.
+        """
+        raise NotImplementedError
+
+    def wait(self, timeout: float) -> None:
+        """Return as soon as there may be a message, at the latest after `timeout` seconds, at once after `wake`."""
+        raise NotImplementedError
+
+    def wake(self) -> None:
+        """End a running `wait` (from any thread or a signal handler); with none running, the next one."""
+        raise NotImplementedError
+
+    def settle(self, deliveries: Sequence[Delivery]) -> list[bool]:
+        """Take the messages off the queue for good; for each: was it still ours?"""
+        raise NotImplementedError
+
+    def release(self, deliveries: Sequence[Delivery]) -> None:
+        """Give messages back untouched, at their old place where the store has places; the claim is not counted."""
+        raise NotImplementedError
+
+    def park(self, deliveries: Sequence[Delivery]) -> None:
+        """Give back messages whose task is not known here, uncounted, so that they neither spin nor block others."""
+        raise NotImplementedError
+
+    def renew(self, deliveries: Iterable[Delivery]) -> list[Delivery]:
+        """Prolong the leases of messages where each has its own; returns those that are no longer ours."""
+        return []
+
+    def close(self) -> None:
+        """Give back what is still held, uncounted, and free the connection. May be called twice."""
+        raise NotImplementedError

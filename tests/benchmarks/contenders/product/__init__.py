@@ -1,0 +1,1 @@
+"""django_machinery, as a project uses it."""

@@ -1,12 +1,17 @@
 """What the tests of the worker's parts stand on: a server in memory, with a broker that pushes."""
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Thread
 from typing import Any
 
+from django.conf import settings
+from django.db import connections
 from django.dispatch import Signal
+from django.test import override_settings
 
+from django_machinery import Worker, servers
 from django_machinery.drivers.eager.backend import EagerBackend
 from django_machinery.drivers.eager.lock import EagerLock
 from django_machinery.protocol.signature import Signature
@@ -16,7 +21,7 @@ from django_machinery.seams.broker import Broker, Delivery
 from django_machinery.seams.unit import Outcome
 from django_machinery.server import Server
 from django_machinery.worker.crew import Crew, Terms
-from tests.contracts.support import config_with, unique
+from tests.contracts.support import LEASE, config_with, unique
 from tests.toys.push import PushBroker
 
 QUEUE = "math"
@@ -128,3 +133,30 @@ class Script:
         if isinstance(step, Exception):
             raise step
         return step
+
+
+@contextmanager
+def database_server(alias: str, **changes: Any) -> Iterator[Server]:
+    """The server "default" with a short lease, on the database `alias`, for tests that commit there."""
+    config = {**settings.MACHINERY[alias], "LEASE": LEASE, "SHUTDOWN_TIMEOUT": 5, **changes}
+    with override_settings(MACHINERY={"default": config}):
+        yield servers["default"]
+
+
+@contextmanager
+def running(worker: Worker) -> Iterator[Future[None]]:
+    """Run it in a thread until the end of the block; what it raises is raised then."""
+
+    def run() -> None:
+        try:
+            worker.run()
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as threads:
+        future = threads.submit(run)
+        try:
+            yield future
+        finally:
+            worker.stop()
+        future.result(20)

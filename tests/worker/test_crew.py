@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from django_machinery import signals
-from django_machinery.exceptions import BrokerUnavailable
+from django_machinery.exceptions import BackendUnavailable, BrokerUnavailable
 from django_machinery.protocol.states import FAILURE, PENDING, STARTED, SUCCESS
 from django_machinery.server import Server
+from django_machinery.worker.executor import Executor
 from django_machinery.worker.hooks import Hooks
 from tests.contracts.support import unique
 from tests.toys.leasing import LeasingBroker
@@ -276,6 +277,27 @@ class TestStores:
         assert state_of(server, signature) == SUCCESS
         assert [event["signal"] for event in told] == [signals.store_unavailable, signals.store_recovered]
         assert [str(error) for error in errors] == ["gone", "gone"]
+
+    def test_a_state_that_cannot_be_looked_up_is_waited_for(self, server: Server, monkeypatch: pytest.MonkeyPatch):
+        signature = send(server, "add", 1, 2)
+        consumer = server.broker.consumer((QUEUE,), (), "crashing")
+        assert consumer.fetch(1)
+        consumer.cut()  # type: ignore[attr-defined]
+        get_states = Script(*[BackendUnavailable("gone")] * 2, then=server.backend.get_states)
+        monkeypatch.setattr(server.backend, "get_states", get_states)
+        drain(server)
+        assert len(get_states.calls) == 3
+        assert state_of(server, signature) == SUCCESS
+
+    def test_a_message_that_the_worker_itself_fails_on_is_buried(
+        self, server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ):
+        send(server, "add", 1, 2)
+        monkeypatch.setattr(Executor, "_perform", Script(TypeError("a fault of ours")))
+        drain(server)
+        (outcome,) = server.graveyard.buried  # type: ignore[attr-defined]
+        assert (outcome.burial.reason, outcome.burial.detail) == ("refused", "a fault of ours")
+        assert "could not be worked on" in caplog.text
 
     def test_nothing_is_claimed_while_the_pre_consume_handler_forbids_it(self, server: Server):
         allowed = threading.Event()

@@ -3,52 +3,24 @@
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from django.conf import settings
-from django.db import connections
-from django.test import override_settings
 
-from django_machinery import TaskContext, Worker, send_task, servers, signals
+from django_machinery import TaskContext, Worker, send_task, signals
 from django_machinery.models import Cancellation, Message, Progress, TaskState, WorkerProcess
 from django_machinery.server import Server
-from tests.app.models import Account
-from tests.contracts.support import LEASE
 from tests.databases import on_databases
 from tests.waiting import wait_until
-from tests.worker.support import heard
+from tests.worker.support import database_server, heard, running
 
 pytestmark = on_databases("default", "postgres")
 
 
 @pytest.fixture
 def server(database: str) -> Iterator[Server]:
-    """A server with a short lease; its tables, and those of the app, are in `database`."""
-    changed = {"default": {**settings.MACHINERY[database], "LEASE": LEASE, "SHUTDOWN_TIMEOUT": 5}}
-    with override_settings(MACHINERY=changed):
-        yield servers["default"]
-
-
-@contextmanager
-def running(worker: Worker) -> Iterator[Future[None]]:
-    """Run it in a thread; what it raises is raised at the end."""
-
-    def run() -> None:
-        try:
-            worker.run()
-        finally:
-            connections.close_all()
-
-    with ThreadPoolExecutor(1) as threads:
-        future = threads.submit(run)
-        try:
-            yield future
-        finally:
-            worker.stop()
-        future.result(20)
+    with database_server(database) as server:
+        yield server
 
 
 class Gate:
@@ -217,44 +189,3 @@ def test_a_cancelled_task_is_told_and_an_async_one_is_interrupted(server: Server
         wait_until(lambda: results[1].is_completed)
     state = TaskState.objects.using(database).get(uuid=results[1].uuid)
     assert (state.state, state.reason) == ("FAILURE", "cancelled")
-
-
-def test_async_tasks_use_the_database_in_the_thread_that_runs_them(server: Server, database: str):
-    if database != "default":
-        return  # the app's own model is in "default"
-    threads: set[int] = set()
-
-    def note() -> None:
-        threads.add(id(connections["default"].connection))
-
-    async def deposit() -> int:
-        from asgiref.sync import sync_to_async
-
-        await Account.objects.acreate(name=f"account {time.monotonic_ns()}")
-        await sync_to_async(note)()
-        return await Account.objects.acount()
-
-    server.register_task("deposit", deposit)
-    for _ in range(4):
-        send_task("deposit")
-    Worker(server, concurrency=1).run(drain=True)
-    assert Account.objects.count() == 4
-    assert len(threads) == 1
-
-
-def test_what_cannot_be_stored_fails_alone(server: Server, database: str):
-    if database == "default":
-        return  # SQLite stores everything
-
-    def shout() -> None:
-        raise ValueError("nul \0 byte")
-
-    server.register_task("shout", shout)
-    server.register_task("add", lambda x, y: x + y)
-    bad = send_task("shout")
-    good = [send_task("add", args=[number, 1]) for number in range(20)]
-    Worker(server, concurrency=2).run(drain=True)
-    assert {result.state for result in good} == {"SUCCESS"}
-    state = TaskState.objects.using(database).get(uuid=bad.uuid)
-    assert state.state == "FAILURE"
-    assert "\0" not in state.error

@@ -27,7 +27,7 @@ def add(x: int, y: int = 10) -> int:
     return x + y
 
 
-@task(name="declared_area", aliases=["old_area"], queue="math", retry_count=2, priority=3, server="other")
+@task(name="declared_area", aliases=["old_area"], queue="math", retry_count=2, priority=3)
 def area(width: int, height: int) -> int:
     return width * height
 

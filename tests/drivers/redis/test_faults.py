@@ -232,7 +232,7 @@ def test_idle_connections_are_closed(
     server: Redis, settings: dict[str, float], kept: int, monkeypatch: pytest.MonkeyPatch
 ):
     now = itertools.count(step=10)
-    clock = SimpleNamespace(seconds=next(now), monotonic=lambda: clock.seconds)
+    clock: Any = SimpleNamespace(seconds=next(now), monotonic=lambda: clock.seconds)
     monkeypatch.setattr("django_machinery.drivers.redis.pool.time", clock)
     broker = RedisBroker(server.url, config_with(redis_client_name=unique("idle"), **settings))
     pool = broker.client._pool("q")

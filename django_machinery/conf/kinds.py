@@ -19,10 +19,12 @@ class Kind:
     words: str
     """Fits "must be ..."."""
     convert: Callable[[Any], Any]
+    of: type = str
+    """What a text that stands for such a value is to be read as."""
 
     def __or__(self, other: None) -> Kind:
         """The same kind, or None."""
-        return Kind(f"{self.words}, or None", lambda value: None if value is None else self.convert(value))
+        return Kind(f"{self.words}, or None", lambda value: None if value is None else self.convert(value), self.of)
 
 
 def _url(value: Any) -> str:
@@ -118,11 +120,11 @@ def shown(value: Any) -> str:
 URL = Kind("a URL: scheme://...", _url)
 TEXT = Kind("text", _text)
 NAME = Kind("a name: text without spaces at its ends", _name)
-NAMES = Kind("a list of names", _names)
-DURATION = Kind("a number of seconds above 0, or a timedelta", _at_least(0, _seconds, open_end=True))
-WAIT = Kind("a number of seconds from 0 on, or a timedelta", _at_least(0, _seconds))
-WHOLE_SECONDS = Kind("a whole number of seconds from 1 on, or a timedelta", _at_least(1, _whole_seconds))
-COUNT = Kind("a whole number from 1 on", _at_least(1, _count))
-FLAG = Kind("True or False", _flag)
-COUNT_OR_ZERO = Kind("a whole number from 0 on", _at_least(0, _count))
+NAMES = Kind("a list of names", _names, list)
+DURATION = Kind("a number of seconds above 0, or a timedelta", _at_least(0, _seconds, open_end=True), float)
+WAIT = Kind("a number of seconds from 0 on, or a timedelta", _at_least(0, _seconds), float)
+WHOLE_SECONDS = Kind("a whole number of seconds from 1 on, or a timedelta", _at_least(1, _whole_seconds), int)
+COUNT = Kind("a whole number from 1 on", _at_least(1, _count), int)
+FLAG = Kind("True or False", _flag, bool)
+COUNT_OR_ZERO = Kind("a whole number from 0 on", _at_least(0, _count), int)
 DRIVER_MAP = Kind('a dict {"scheme": {"broker": "dotted.Class", "backend": ..., "lock": ..., "extra": ...}}', _drivers)

@@ -54,7 +54,7 @@ def server_config(alias: str = "default") -> ServerConfig:
     """The settings of one server. Raises ConfigurationError, which tells all that is wrong with them."""
     if alias not in aliases():
         raise ConfigurationError(f"MACHINERY has no server {alias!r}. {nearest(alias, aliases())}".rstrip())
-    if found := list(_server_problems(alias)):
+    if found := list(_problems_of(alias)):
         raise ConfigurationError("\n".join(map(str, found)))
     given = {KEYS[key].attribute: KEYS[key].kind.convert(value) for key, value in _configured()[alias].items()}
     return ServerConfig(alias=alias, **given)
@@ -66,7 +66,19 @@ def problems() -> Iterator[Problem]:
         yield problem
         return
     for alias in _configured():
-        yield from _server_problems(alias)
+        yield from _problems_of(alias)
+
+
+def server_problems(where: str, given: Any) -> Iterator[Problem]:
+    """All that is wrong with what is given for one server; `where` says where it is given."""
+    if not isinstance(given, Mapping):
+        yield Problem(Fault.SHAPE, f"{where} must be a dict of settings, not {shown(given)}.")
+        return
+    for name, value in given.items():
+        if name not in KEYS:
+            yield Problem(Fault.UNKNOWN_KEY, f"{where} has an unknown key {name!r}.", nearest(str(name), list(KEYS)))
+        elif not _accepts(KEYS[name], value):
+            yield _wrong_value(where, KEYS[name], value)
 
 
 def nearest(word: str, known: list[str]) -> str:
@@ -94,17 +106,8 @@ def _shape_problem() -> Problem | None:
     return None
 
 
-def _server_problems(alias: str) -> Iterator[Problem]:
-    given = _configured()[alias]
-    where = f"MACHINERY[{alias!r}]"
-    if not isinstance(given, Mapping):
-        yield Problem(Fault.SHAPE, f"{where} must be a dict of settings, not {shown(given)}.")
-        return
-    for name, value in given.items():
-        if name not in KEYS:
-            yield Problem(Fault.UNKNOWN_KEY, f"{where} has an unknown key {name!r}.", nearest(str(name), list(KEYS)))
-        elif not _accepts(KEYS[name], value):
-            yield _wrong_value(where, KEYS[name], value)
+def _problems_of(alias: str) -> Iterator[Problem]:
+    return server_problems(f"MACHINERY[{alias!r}]", _configured()[alias])
 
 
 def _accepts(key: Key, value: Any) -> bool:

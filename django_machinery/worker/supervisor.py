@@ -84,9 +84,12 @@ class Supervisor:
             raise self._failure
         return self._status
 
-    def reload(self) -> None:
-        """Replace every child by one that loads the project's code anew. From any thread."""
-        self._wakeup.call(self._replace_children)
+    def reload(self, plan: Plan | None = None) -> None:
+        """Replace every child by one that loads the project's code and settings anew; from any thread.
+
+        `plan`: what they are to do from now on; queues and processes stay.
+        """
+        self._wakeup.call(lambda: self._replace_children(plan))
 
     def _finished(self) -> bool:
         return not self._children and (self._drained or self._stopping_since is not None)
@@ -239,7 +242,8 @@ class Supervisor:
         if child is not None:
             child.tell(LOST)
 
-    def _replace_children(self) -> None:
+    def _replace_children(self, plan: Plan | None) -> None:
+        self._plan = plan or self._plan
         for place in self._places:
             place.try_again()
         self._tell_all(FINISH)

@@ -11,7 +11,7 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
@@ -171,14 +171,20 @@ class Storm:
         if self._sent.attempted - ran < BACKLOG and any(True for _ in sending):
             return True
         expected = self._sent.attempted + len(self._sent.callbacks)
-        return ran < expected or Message.objects.using(self.database).exists()
+        return ran < expected or self._has_messages()
+
+    def _has_messages(self) -> bool:
+        return Message.objects.using(self.database).exists()
+
+    def _holders(self, supervisors: Collection[int]) -> Sequence[Victim]:
+        return holders(self.database, supervisors)
 
     def _next_kill_at(self) -> float:
         """Runs, so that kills are spread over the whole storm whatever the machine."""
         return (len(self._strikes) + 0.5) * 0.9 * self._count / self._kills
 
     def _strike(self) -> None:
-        found = holders(self.database, {supervisor.pid for supervisor in self._supervisors})
+        found = self._holders({supervisor.pid for supervisor in self._supervisors})
         if not found:
             return
         if len(self._strikes) % SUPERVISOR_EVERY == FIRST_SUPERVISOR - 1:
@@ -197,7 +203,7 @@ class Storm:
     def _kill_supervisor(self) -> None:
         supervisor = self._random.choice(self._supervisors)
         with_children = len([s for s in self._strikes if s.kind.startswith("supervisor")]) % 2 == 1
-        victims = holders(self.database, {supervisor.pid}) if with_children else []
+        victims = self._holders({supervisor.pid}) if with_children else []
         for victim in victims:
             victim.stop()
         if with_children:

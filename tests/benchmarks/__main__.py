@@ -10,7 +10,7 @@ from tests.benchmarks import machine, peers, report, rounds
 from tests.benchmarks.contenders import ENTRIES, PROCESSES, Role
 from tests.benchmarks.rounds import Sizes
 from tests.benchmarks.stores import open_stores
-from tests.services import Postgres
+from tests.services import Postgres, Redis
 
 QUICK = 10  # times less of everything
 ROLES = [role.value for role in Role]
@@ -29,6 +29,8 @@ def main(arguments: Sequence[str]) -> None:
             context |= prepare_peers(pythons, options.peers)
         if reason := Postgres.missing():
             context["NOT MEASURED: PostgreSQL"] = reason
+        if reason := Redis.missing():
+            context["NOT MEASURED: Redis"] = reason
         wanted = [entry for entry in ENTRIES if entry.role in pythons and entry.engine in options.engines]
         entries = [entry for entry in wanted if entry.engine in stores]
         measured = rounds.run(entries, pythons, stores, sizes, options.rounds)

@@ -8,11 +8,23 @@ from pathlib import Path
 from tests.processes import ROOT
 
 DIRECTORY = ROOT / ".tox" / "benchmark-peers"
-REQUIREMENTS = ("huey", "procrastinate", "psycopg[binary]")
+REQUIREMENTS = (
+    "arq",
+    "celery[redis]",
+    "dramatiq[redis]",
+    "hiredis",
+    "huey",
+    "procrastinate",
+    "psycopg[binary]",
+    "rq",
+    "taskiq",
+    "taskiq-redis",
+)
 INSTALL_SECONDS = 300
 VERSIONS = """
 import importlib.metadata
-print(", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("huey", "procrastinate", "psycopg")))
+names = "arq celery dramatiq huey procrastinate psycopg redis rq taskiq".split()
+print(", ".join(f"{name} {importlib.metadata.version(name)}" for name in names))
 """
 
 

@@ -45,13 +45,15 @@ class Look(NamedTuple):
 def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.profile", description=__doc__)
     parser.add_argument("--tasks", type=int, default=50_000, help="the default is %(default)s")
+    engines = sorted({entry.engine for entry in ENTRIES})
+    parser.add_argument("--engines", nargs="+", choices=engines, default=engines)
     options = parser.parse_args(arguments)
     spy = shutil.which("py-spy") or shutil.which("py-spy", path=Path(sys.executable).parent)
     if spy is None:
         sys.exit("py-spy was not found: pip install py-spy")
     with open_stores() as stores:
         for entry in ENTRIES:
-            if entry.role is Role.PRODUCT and entry.engine in stores:
+            if entry.role is Role.PRODUCT and entry.engine in stores and entry.engine in options.engines:
                 lines = profile(entry, stores[entry.engine], options.tasks, spy)
                 sys.stdout.writelines(f"{line}\n" for line in lines)
     sys.stdout.write(", ".join(f"{title} {value}" for title, value in machine.describe().items()) + "\n")

@@ -6,7 +6,7 @@ from typing import Any
 from tests.benchmarks.contenders import Entry, Role
 from tests.benchmarks.figures import METRICS, Figures, Metric, medians, ratio
 
-TITLES = {"postgres": "PostgreSQL", "sqlite": "SQLite"}
+TITLES = {"postgres": "PostgreSQL", "redis": "Redis", "sqlite": "SQLite"}
 
 
 def as_json(

@@ -1,4 +1,4 @@
-"""Settings of the product's processes: one database, the app with all its defaults."""
+"""Settings of the product's processes: one store, the app with all its defaults."""
 
 from typing import Any
 
@@ -24,5 +24,6 @@ ENGINES: dict[str, dict[str, Any]] = {
         "OPTIONS": {"init_command": "; ".join(SQLITE_PRAGMAS), "transaction_mode": "IMMEDIATE", "timeout": 20},
     },
 }
-DATABASES = {"default": ENGINES[TARGET.engine]}
-MACHINERY = {"default": {"BROKER": "orm://default"}}
+DATABASES = {"default": ENGINES["sqlite" if TARGET.engine == "redis" else TARGET.engine]}
+URL = TARGET.host if TARGET.engine == "redis" else "orm://default"
+MACHINERY = {"default": {"BROKER": URL, "RESULT_BACKEND": URL, "LOCK": URL}}

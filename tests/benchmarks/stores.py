@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 from tests.benchmarks.target import Target
-from tests.services import Postgres, scratch_directory
+from tests.services import Postgres, Redis, scratch_directory
 
 _numbers = itertools.count()
 
@@ -71,6 +71,29 @@ class SqliteStore(Store):
                 path.unlink()
 
 
+class RedisStore(Store):
+    title = "Redis"
+
+    def __init__(self, server: Redis, directory: Path) -> None:
+        self._server = server
+        self._directory = directory
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        return (self._server.pid,)
+
+    @contextmanager
+    def fresh(self) -> Iterator[Target]:
+        with self._server.client() as client:
+            client.flushall()
+        file = self._directory / f"benchmark_{next(_numbers)}.sqlite3"
+        try:
+            yield Target("redis", str(file), self._server.url)
+        finally:
+            for path in self._directory.glob(f"{file.name}*"):
+                path.unlink()
+
+
 @contextmanager
 def open_stores() -> Iterator[dict[str, Store]]:
     """The stores that can be had here, by engine; their servers run while the block lasts."""
@@ -80,4 +103,7 @@ def open_stores() -> Iterator[dict[str, Store]]:
         if not Postgres.missing():
             server = stack.enter_context(Postgres(directory / "postgres", durable=True).running())
             stores["postgres"] = PostgresStore(server)
+        if not Redis.missing():
+            redis = stack.enter_context(Redis(directory / "redis").running())
+            stores["redis"] = RedisStore(redis, directory)
         yield stores

@@ -12,7 +12,8 @@ SQLITE_PRAGMAS = ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=NORMAL")
 
 @dataclass(frozen=True)
 class Target:
-    """A database. SQLite: `name` is the file. PostgreSQL: `host` is the directory of the socket."""
+    """A store. SQLite: `name` is the file. PostgreSQL: `host` is the directory of the socket. Redis: `host` is the URL,
+    and `name` the SQLite file with the tables of the project."""
 
     engine: str
     name: str

@@ -60,6 +60,7 @@ class Project:
         """The worker, started as the tutorial does and ended by SIGTERM."""
         environment = {"PYTHONPATH": str(ROOT), "DJANGO_SETTINGS_MODULE": "shop.settings"}
         with Process(sys.executable, *WORKER.split()[1:], environment=environment, cwd=self.directory) as process:
+            process.wait_for_line("^READY: ", timeout=30)
             yield process
             process.terminate()
             assert process.wait(timeout=30) == 0, process.output

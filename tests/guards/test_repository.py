@@ -10,7 +10,7 @@ from tests.guards.package import ROOT
 
 # Each pattern is written so that this file does not match it.
 MACHINE_PATHS = r"(?<![\w.])/(?:root|work|home/\w+|Users/\w+|tmp/[w])/"
-REGISTRIES = r"(?:pypi|pythonhosted|npmjs|crates|rubygems|maven|golang)(?:\.apache)?[.](?:org|com|io)"
+REGISTRIES = r"(?:pypi|pythonhosted|npmjs|crates|rubygems|maven|(?:proxy|sum)[.]golang)(?:\.apache)?[.](?:org|com|io)"
 
 
 def committed_text() -> Iterator[tuple[str, int, str]]:

@@ -10,6 +10,8 @@ import django
 
 PROOFS = {
     "storm": "tests.acceptance.storm",
+    "redis-storm": "tests.proofs.redis_storm",
+    "redis-failover": "tests.proofs.redis_failover",
     "bad-input": "tests.proofs.bad_input",
     "bad-messages": "tests.proofs.bad_messages",
     "groups": "tests.proofs.groups",

@@ -25,13 +25,16 @@ class Victim:
         """SIGSTOP: it claims and starts nothing any more, and what it holds is known from now on."""
         os.kill(self.pid, signal.SIGSTOP)
         wait_until(lambda: process_state(self.pid)[:1] in ("T", "Z", ""), message=f"{self.pid} does not stop")
-        self.held = held_by(self.database, self.worker_id)
+        self.held = self._find_held()
 
     def go_on(self) -> None:
         os.kill(self.pid, signal.SIGCONT)
 
     def kill(self) -> None:
         os.kill(self.pid, signal.SIGKILL)
+
+    def _find_held(self) -> list[str]:
+        return held_by(self.database, self.worker_id)
 
 
 def holders(database: str, supervisors: Collection[int]) -> list[Victim]:

@@ -42,8 +42,12 @@ class Client:
 
         Raises the first error after all commands were tried.
         """
-        with translated(self.errors):
+        if not commands:
+            return []
+        try:
             replies = self._exchange(commands)
+        except (redis.RedisError, OSError) as error:
+            raise translate(error, self.errors) from error
         for reply in replies:
             if isinstance(reply, redis.ResponseError):
                 raise translate(reply, self.errors) from reply

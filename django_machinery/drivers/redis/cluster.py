@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import redis
+from redis.connection import AbstractConnection
 from redis.crc import key_slot
 
 from django_machinery.drivers.redis.client import Client
@@ -73,40 +74,40 @@ class ClusterClient(Client):
         parts: dict[Host, list[int]] = {}
         for index in indexes:
             parts.setdefault(self.place(commands[index][0]), []).append(index)
+        sent = []
         with ExitStack() as connections:
-            sent = []
             for host, part in parts.items():
                 pool, batch = self._pool_of(host), [commands[index][1] for index in part]
-                connections.enter_context(self._watching(host))
-                connection = connections.enter_context(pool.connection())
-                send(connection, batch)
-                sent.append((part, partial(pool.read, connection, batch)))
-            for part, read in sent:
-                for index, reply in zip(part, read(), strict=True):
-                    replies[index] = reply
+                with self._watching(host):
+                    connection = connections.enter_context(_borrowed(pool))
+                    send(connection, batch)
+                sent.append((host, part, partial(pool.read, connection, batch)))
+            for host, part, read in sent:
+                with self._watching(host):
+                    for index, reply in zip(part, read(), strict=True):
+                        replies[index] = reply
 
     def _follow_asks(self, commands: Sequence[tuple[str, Command]], indexes: list[int], replies: list[Any]) -> None:
         """Send what a node told to ask of another while a slot is on its way; takes these off `indexes`."""
         for index in list(indexes):
             error = replies[index]
             if isinstance(error, redis.exceptions.AskError) and not isinstance(error, redis.exceptions.MovedError):
-                with self._pool_of((error.host, error.port)).connection() as connection:
+                with _borrowed(self._pool_of((error.host, error.port))) as connection:
                     replies[index] = exchange(connection, [("ASKING",), commands[index][1]])[1]
                 if not isinstance(replies[index], _ASTRAY):
                     indexes.remove(index)
 
-    def _watching(self, host: Host) -> ExitStack:
+    @contextmanager
+    def _watching(self, host: Host) -> Iterator[None]:
         """Forget where slots are when this node cannot be reached: another may have taken over."""
-        watch = ExitStack()
-        watch.push(lambda kind, error, trace: self._suspect(host, error))
-        return watch
-
-    def _suspect(self, host: Host, error: BaseException | None) -> None:
-        if isinstance(error, redis.ConnectionError | redis.TimeoutError | OSError | redis.ReadOnlyError):
+        try:
+            yield
+        except (redis.ConnectionError, redis.TimeoutError, redis.ReadOnlyError, OSError):
             self._slots = {}
             with suppress(ValueError):
                 self._hosts.remove(host)
                 self._hosts.append(host)
+            raise
 
     def _find_slots(self) -> None:
         """Ask the nodes, one after the other, who has which slots. Raises redis.ConnectionError."""
@@ -135,6 +136,18 @@ class ClusterClient(Client):
             if host not in self._pools:
                 self._pools[host] = Pool(lambda: self.connector.connect_to(host), self.connector.bounds)
             return self._pools[host]
+
+
+@contextmanager
+def _borrowed(pool: Pool) -> Iterator[AbstractConnection]:
+    """A connection of a pool. One on which anything goes wrong is closed."""
+    connection = pool.take()
+    try:
+        yield connection
+    except BaseException:
+        pool.drop(connection)
+        raise
+    pool.give(connection)
 
 
 _ASTRAY = (redis.exceptions.AskError, redis.exceptions.TryAgainError)

@@ -49,6 +49,8 @@ class RedisConsumer(Consumer):
         self._has_priorities = config.redis_priorities
         self._waiter = Waiter(client, queues, token, config)
         self._held: dict[Handle, Delivery] = {}
+        self._hashes = {keys: keys.held(token) for keys in queues}
+        """The hash of what is held of each queue."""
         self._is_known = False
         """Whether our queues are among those that sweeps look at."""
         self._tends_at = 0.0
@@ -95,7 +97,8 @@ class RedisConsumer(Consumer):
 
     def place(self, delivery: Delivery) -> tuple[str, bytes]:
         """The hash and the field in which a delivery is while it is ours."""
-        return delivery.handle.keys.held(self._token), delivery.handle.field
+        handle = delivery.handle
+        return self._hashes[handle.keys], handle.field
 
     def release(self, deliveries: Sequence[Delivery]) -> None:
         self._give_back(self._by_queue(deliveries))

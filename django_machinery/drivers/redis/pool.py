@@ -6,15 +6,18 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+import hiredis
 import redis
 from redis.connection import AbstractConnection
 
 from django_machinery.drivers.redis.script import Command, with_source
+
+_pack: Callable[..., bytes] = hiredis.pack_command
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +46,15 @@ class Pool:
 
     def exchange(self, commands: Sequence[Command]) -> list[Any]:
         """Send all commands, then read all replies: one round trip. Errors that the server replies are replies."""
-        with self.connection() as connection:
+        connection = self.take()
+        try:
             send(connection, commands)
-            return self.read(connection, commands)
+            replies = self.read(connection, commands)
+        except BaseException:
+            self.drop(connection)
+            raise
+        self.give(connection)
+        return replies
 
     def read(self, connection: AbstractConnection, commands: Sequence[Command]) -> list[Any]:
         """The replies to commands that were sent on a connection of this pool."""
@@ -58,17 +67,24 @@ class Pool:
                 raise redis.ReadOnlyError(str(reply))
         return replies
 
-    @contextmanager
-    def connection(self) -> Iterator[AbstractConnection]:
-        """A connection for a while. One on which anything goes wrong is closed."""
-        with self._permission():
-            connection = self._take()
-            try:
-                yield connection
-            except BaseException:
-                connection.disconnect()
-                raise
-            self._give(connection)
+    def take(self) -> AbstractConnection:
+        """A connection for a while: the caller gives it back, or drops it when anything went wrong on it."""
+        self._wait_for_permission()
+        try:
+            return self._idle_one() or self.connect()
+        except BaseException:
+            self._end_permission()
+            raise
+
+    def give(self, connection: AbstractConnection) -> None:
+        self._idle.append((time.monotonic(), connection))
+        if len(self._idle) > min(1, self._bounds.max_idle):
+            self._close_superfluous()
+        self._end_permission()
+
+    def drop(self, connection: AbstractConnection) -> None:
+        connection.disconnect()
+        self._end_permission()
 
     def close(self) -> None:
         """Close what is idle."""
@@ -76,33 +92,29 @@ class Pool:
             while True:
                 self._idle.popleft()[1].disconnect()
 
-    @contextmanager
-    def _permission(self) -> Iterator[None]:
+    def _wait_for_permission(self) -> None:
         if self._active is None:
-            yield
             return
         wait = self._bounds.wait
         if not (self._active.acquire(timeout=wait) if wait else self._active.acquire(blocking=False)):
             raise redis.ConnectionError(f"all {self._bounds.max_active} connections are in use (REDIS_MAX_ACTIVE)")
-        try:
-            yield
-        finally:
+
+    def _end_permission(self) -> None:
+        if self._active is not None:
             self._active.release()
 
-    def _take(self) -> AbstractConnection:
+    def _idle_one(self) -> AbstractConnection | None:
         if self._pid != os.getpid():
             self._idle, self._pid = deque(), os.getpid()
-        while True:
-            try:
+        with suppress(IndexError):
+            while True:
                 since, connection = self._idle.pop()
-            except IndexError:
-                return self.connect()
-            if not self._is_old(since) and not _has_ended(connection):
-                return connection
-            connection.disconnect()
+                if not self._is_old(since) and not _has_ended(connection):
+                    return connection
+                connection.disconnect()
+        return None
 
-    def _give(self, connection: AbstractConnection) -> None:
-        self._idle.append((time.monotonic(), connection))
+    def _close_superfluous(self) -> None:
         with suppress(IndexError):
             while len(self._idle) > self._bounds.max_idle or self._is_old(self._idle[0][0]):
                 self._idle.popleft()[1].disconnect()
@@ -118,8 +130,8 @@ def exchange(connection: AbstractConnection, commands: Sequence[Command]) -> lis
 
 
 def send(connection: AbstractConnection, commands: Sequence[Command]) -> None:
-    packed = connection.pack_command(*commands[0]) if len(commands) == 1 else connection.pack_commands(commands)
-    connection.send_packed_command(packed)
+    # redis-py's own packing looks at the type of each word first, which takes longer than the packing.
+    connection.send_packed_command([_pack(tuple(command)) for command in commands])
 
 
 def read_reply(connection: AbstractConnection) -> Any:

@@ -14,6 +14,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, OperationalError, connections
 from django.db.migrations.executor import MigrationExecutor
 
+from django_machinery import conf
+from django_machinery.conf import ServerConfig
 from django_machinery.exceptions import StoreError
 from django_machinery.management.subcommands.base import add_server, server_of
 from django_machinery.management.subcommands.kinds import count, count_or_zero, names, seconds
@@ -49,11 +51,12 @@ def handle(command: BaseCommand, options: Mapping[str, Any]) -> None:
     command.check(databases=[])
     server = server_of(options)
     _check_tables(command, server.config.database)
-    plan = _plan(server, options)
+    plan = _plan(server, server.config, options)
     supervisor = Supervisor(server, plan, lambda line: _print(command, line))
     reload = settings.DEBUG if options["reload"] is None else options["reload"]
     if reload and not plan.drain:
         watch_code(supervisor.reload)
+    conf.follow(server.alias, lambda: supervisor.reload(_plan(server, conf.server_config(server.alias), options)))
     try:
         status = supervisor.run()
     except (StoreError, DatabaseError) as error:
@@ -62,17 +65,17 @@ def handle(command: BaseCommand, options: Mapping[str, Any]) -> None:
         sys.exit(status)
 
 
-def _plan(server: Server, options: Mapping[str, Any]) -> Plan:
+def _plan(server: Server, config: ServerConfig, options: Mapping[str, Any]) -> Plan:
     if server.broker.executes_inline:
         raise CommandError(
             f"The broker of server {server.alias!r} runs tasks as they are sent: there is nothing to do."
         )
     timeout = options["shutdown_timeout"]
     return Plan(
-        queues=queues_of(server.config, options["queues"]),
+        queues=queues_of(config, options["queues"]),
         processes=options["processes"],
-        concurrency=threads_of(server.config, options["concurrency"]),
-        shutdown_timeout=server.config.shutdown_timeout if timeout is None else timeout,
+        concurrency=threads_of(config, options["concurrency"]),
+        shutdown_timeout=config.shutdown_timeout if timeout is None else timeout,
         tag=options["tag"],
         drain=options["drain"],
         max_tasks=options["max_tasks"],

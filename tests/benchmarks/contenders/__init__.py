@@ -34,9 +34,9 @@ class Entry:
         return f"{__name__}.{self.module}"
 
 
-def _product(engine: str) -> Entry:
+def _product(engine: str, module: str = "product") -> Entry:
     worker = ("-m", "django", "runworker", "--processes", str(PROCESSES), "--queues", "measured")
-    return Entry("django_machinery", Role.PRODUCT, engine, "product", worker)
+    return Entry("django_machinery", Role.PRODUCT, engine, module, worker)
 
 
 def _floor(engine: str) -> Entry:
@@ -90,6 +90,8 @@ ENTRIES = (
         "stores no results: its round trip ends when the job is seen to have succeeded",
     ),
     _huey("postgres"),
+    _product("redis", "product_redis"),
+    _floor("redis"),
     _product("sqlite"),
     _floor("sqlite"),
     _huey("sqlite"),

@@ -218,8 +218,11 @@ def test_more_connections_than_allowed_are_waited_for(server: Redis, queue: str)
     for thread in threads:
         thread.join(10)
     impatient = RedisBroker(server.url, config_with(redis_max_active=1, redis_wait=False))
-    with impatient.client._pool(queue).connection(), pytest.raises(BrokerUnavailable, match="REDIS_MAX_ACTIVE"):
+    taken = impatient.client._pool(queue).take()
+    with pytest.raises(BrokerUnavailable, match="REDIS_MAX_ACTIVE"):
         impatient.depth(queue)
+    impatient.client._pool(queue).give(taken)
+    assert impatient.depth(queue) == 0
     broker.close()
     impatient.close()
 
@@ -233,11 +236,8 @@ def test_idle_connections_are_closed(
     monkeypatch.setattr("django_machinery.drivers.redis.pool.time", clock)
     broker = RedisBroker(server.url, config_with(redis_client_name=unique("idle"), **settings))
     pool = broker.client._pool("q")
-    connections = [pool.connection() for _ in range(4)]
-    for connection in connections:
-        connection.__enter__()
-    for connection in connections:
-        connection.__exit__(None, None, None)
+    for connection in [pool.take() for _ in range(4)]:
+        pool.give(connection)
         clock.seconds = next(now)
     name = broker.config.redis_client_name
 
@@ -254,8 +254,9 @@ def test_a_connection_is_not_shared_with_a_fork(server: Redis, queue: str):
     broker.depth(queue)
     inherited = broker.client._pool(queue)._idle[0][1]
     broker.client._pool(queue)._pid = -1  # as if this were another process
-    with broker.client._pool(queue).connection() as connection:
-        assert connection is not inherited
+    connection = broker.client._pool(queue).take()
+    assert connection is not inherited
+    connection.disconnect()
     inherited.disconnect()
     broker.close()
 

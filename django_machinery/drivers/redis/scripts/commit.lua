@@ -1,104 +1,131 @@
 -- Writes states, sends messages and settles deliveries: an item at a time, each as a whole or not at all.
 --
 -- KEYS: the states in the order in which they are written, then places: hashes, lists, sorted sets, counters.
--- ARGV: seconds that states are kept, the time now, how many of KEYS are states, the types of the places ("lhz"), then
--- for each item
---   field       of the delivery that it ends, "" if it ends none; then the index of its hash among the places
---   settle      "1": take the delivery off the hash;  decides  "1": its first state says whether the item counts
---   states      their number, messages  their number
---   each state: mode ("N" anew, "A" if absent, "S" a step), head, body
---   each message: kind, the index of its place, score, body
---     "L" list; "D" sorted set by score; "U" by priority = -score, counted by the next place, rung by the one after it
+-- ARGV: seconds that states are kept, the end of a state that is made now, how many of KEYS are states, the types of the
+-- places ("lhz"), then for each item
+--   "place:settles:decides:modes:messages": the index of the hash that its delivery is in (0: it ends none), whether to
+--     take it off there, whether its first state says if the item counts, a letter for each of its states (N anew, A if
+--     absent, S a step), the number of its messages
+--   the field of its delivery, if it ends one
+--   for each state: its name (or all up to there, where the key is not its own JSON), and the text from there to its time
+--   for each message: a letter and the index of its place, then
+--     L, a list: body; D, a sorted set: score, body; U, by priority: -priority, body, counted by the next place, rung by
+--     the one after it
 -- Returns for each item: 0 not ours any more, 1 done, 2 overtaken by a final state, 3 done: a final state starts anew.
 
 local LOST, DONE, OVERTAKEN, ANEW = 0, 1, 2, 3
-local keep, now, state_count, types = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local TYPES = { l = 'list', h = 'hash', z = 'zset', s = 'string' }
+local ABSENT_MODE, STEP_MODE = string.byte('AS', 1, 2)
+local call, byte, sub, KEYS, ARGV = redis.call, string.byte, string.sub, KEYS, ARGV
+local keep, now, state_count, types = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 
 -- All that can fail does so before anything is written.
-local stored = {}
+local stored, finals, heads, tails = {}, {}, {}, {}
 for i = 1, state_count do
   local key = KEYS[i]
-  if stored[key] == nil then stored[key] = redis.call('GET', key) end
+  if stored[key] == nil then
+    local text = call('GET', key)
+    stored[key] = text
+    if text then finals[key], heads[key], tails[key] = parse_state(text) end
+  end
 end
 for i = 1, #types do
   local key = KEYS[state_count + i]
-  local is, wanted = redis.call('TYPE', key).ok, TYPES[string.sub(types, i, i)]
+  local is, wanted = call('TYPE', key).ok, TYPES[sub(types, i, i)]
   if is ~= wanted and is ~= 'none' then return redis.error_reply('WRONGTYPE ' .. key .. ' is a ' .. is) end
 end
 
-local lists = {}
-local next_state, at = 1, 5
+local items, places, lists = {}, {}, {}
 
-local function is_final(text)
-  if not text then return false end
-  return FINAL[parse_state(text)] == true
+local function parse_item(text)
+  local place, settles, decides, modes, messages = string.match(text, '^(%d+):(%d):(%d):(%u*):(%d+)$')
+  local item = {
+    held = place ~= '0' and KEYS[state_count + place],
+    check = settles == '1' and 'HDEL' or 'HEXISTS',
+    decides = decides == '1',
+    modes = modes,
+    states = #modes,
+    messages = tonumber(messages),
+  }
+  items[text] = item
+  return item
 end
 
-local function set_state(key, mode, head, body)
-  local old = stored[key]
-  if mode == 'A' and old then return OVERTAKEN end
-  local state, old_head, created
-  if old and mode ~= 'A' then state, old_head, created = parse_state(old) end
-  if mode == 'S' and FINAL[state] then return OVERTAKEN end
-  local text
-  if mode == 'S' and state then text = write_state(old_head, body, created) else text = write_state(head, body, now) end
-  redis.call('SET', key, text, 'EX', keep)
-  stored[key] = text
-  return FINAL[state] and ANEW or DONE
-end
-
-local function send(kind, index, score, body)
-  local key = KEYS[state_count + index]
-  if kind == 'L' then
-    local list = lists[key] or {}
-    lists[key] = list
-    list[#list + 1] = body
-  elseif kind == 'D' then
-    redis.call('ZADD', key, score, body)
-  else
-    local place = redis.call('INCR', KEYS[state_count + index + 1])
-    redis.call('ZADD', key, score, string.format('%016d', place) .. body)
-    redis.call('RPUSH', KEYS[state_count + index + 2], '')
+local function set_state(key, mode, name, body)
+  if mode == ABSENT_MODE and stored[key] then return OVERTAKEN end
+  local final, head, tail = finals[key], heads[key], tails[key]
+  if mode == STEP_MODE and final then return OVERTAKEN end
+  if mode ~= STEP_MODE or not head then
+    head = byte(name) == 123 and name or '{"TaskUUID":"' .. key .. '","TaskName":' .. name
+    tail = now
   end
+  call('SET', key, head .. body .. tail, 'EX', keep)
+  stored[key], heads[key], tails[key] = true, head, tail
+  local state = sub(body, 11, 18)
+  finals[key] = state == 'SUCCESS"' or state == 'FAILURE"'
+  return final and ANEW or DONE
 end
 
--- Whether the item counts: it ends a delivery that is still ours, and its task is not final yet.
-local function judge(field, held, settle, decides)
-  if decides and ARGV[at] == 'S' and is_final(stored[KEYS[next_state]]) then
-    if field ~= '' and redis.call('HEXISTS', held, field) == 0 then return LOST end
-    return OVERTAKEN
+-- Sends the message at ARGV[at]; returns where the next one is.
+local function send(at)
+  local place = places[ARGV[at]]
+  if not place then
+    place = { kind = sub(ARGV[at], 1, 1), index = state_count + sub(ARGV[at], 2) }
+    places[ARGV[at]] = place
   end
-  if field == '' then return DONE end
-  return redis.call(settle and 'HDEL' or 'HEXISTS', held, field) == 1 and DONE or LOST
+  local key = KEYS[place.index]
+  if place.kind == 'L' then
+    local list = lists[key]
+    if list then list[#list + 1] = ARGV[at + 1] else lists[key] = { ARGV[at + 1] } end
+    return at + 2
+  end
+  local score, body = ARGV[at + 1], ARGV[at + 2]
+  if place.kind == 'U' then
+    body = string.format('%016d', call('INCR', KEYS[place.index + 1])) .. body
+    call('RPUSH', KEYS[place.index + 2], '')
+  end
+  call('ZADD', key, score, body)
+  return at + 3
 end
 
-local verdicts = {}
-while at <= #ARGV do
-  local field, held = ARGV[at], KEYS[state_count + tonumber(ARGV[at + 1])]
-  local settle, decides = ARGV[at + 2] == '1', ARGV[at + 3] == '1'
-  local states, messages = tonumber(ARGV[at + 4]), tonumber(ARGV[at + 5])
-  at = at + 6
-  local verdict = judge(field, held, settle, decides)
+-- Where the item after the messages from ARGV[at] on begins.
+local function skip(at, messages)
+  for _ = 1, messages do at = at + (byte(ARGV[at]) == 76 and 2 or 3) end
+  return at
+end
+
+local verdicts, count, next_state, at = {}, #ARGV, 1, 5
+while at <= count do
+  local item = items[ARGV[at]] or parse_item(ARGV[at])
+  local verdict, field = DONE, nil
+  at = at + 1
+  if item.held then
+    field, at = ARGV[at], at + 1
+  end
+  if item.decides and byte(item.modes) == STEP_MODE and finals[KEYS[next_state]] then
+    verdict = OVERTAKEN
+    if field and call('HEXISTS', item.held, field) == 0 then verdict = LOST end
+  elseif field and call(item.check, item.held, field) == 0 then
+    verdict = LOST
+  end
   if verdict == DONE then
-    for i = 1, states do
-      local a = at + 3 * (i - 1)
-      local result = set_state(KEYS[next_state + i - 1], ARGV[a], ARGV[a + 1], ARGV[a + 2])
-      if i == 1 and decides then verdict = result end
+    for i = 1, item.states do
+      local key, mode = KEYS[next_state + i - 1], byte(item.modes, i)
+      local result = set_state(key, mode, ARGV[at + 2 * i - 2], ARGV[at + 2 * i - 1])
+      if i == 1 and item.decides then verdict = result end
     end
-    for i = 1, messages do
-      local a = at + 3 * states + 4 * (i - 1)
-      send(ARGV[a], tonumber(ARGV[a + 1]), ARGV[a + 2], ARGV[a + 3])
-    end
+    at = at + 2 * item.states
+    for _ = 1, item.messages do at = send(at) end
+  else
+    at = skip(at + 2 * item.states, item.messages)
   end
-  next_state = next_state + states
-  at = at + 3 * states + 4 * messages
+  next_state = next_state + item.states
   verdicts[#verdicts + 1] = verdict
 end
 
 for key, list in pairs(lists) do
   for i = 1, #list, 4000 do
-    redis.call('RPUSH', key, unpack(list, i, math.min(i + 3999, #list)))
+    call('RPUSH', key, unpack(list, i, math.min(i + 3999, #list)))
   end
 end
 return verdicts

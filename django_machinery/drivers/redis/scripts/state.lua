@@ -1,22 +1,19 @@
 -- States as text, written as Go writes them: {"TaskUUID":..,"TaskName":..,"State":..,...,"CreatedAt":..,"TTL":..}
 
-local FINAL = { SUCCESS = true, FAILURE = true }
-
--- What a stored state says: State, the text up to its name, CreatedAt. Nothing for what is no state.
+-- What a stored state says: whether it is final, the text up to its name, the text from its time on. Nothing for what is
+-- no state.
 local function parse_state(text)
   local at = string.find(text, ',"State":"', 1, true)
-  local created = string.match(text, ',"CreatedAt":"([^"]*)","TTL":%d+}$', -100)
-  if at and created and string.sub(text, 1, 13) == '{"TaskUUID":"' then
-    return string.match(text, '^%u+', at + 10), string.sub(text, 1, at - 1), created
+  local tail = string.find(text, ',"CreatedAt":"', -80, true)
+  if at and tail and string.sub(text, 1, 13) == '{"TaskUUID":"' then
+    local state = string.sub(text, at + 10, at + 17)
+    return state == 'SUCCESS"' or state == 'FAILURE"', string.sub(text, 1, at - 1), string.sub(text, tail)
   end
   local decoded, state = pcall(cjson.decode, text)
   if decoded and type(state) == 'table' and state.State then
     local uuid, name = cjson.encode(state.TaskUUID or ''), cjson.encode(state.TaskName or '')
-    return state.State, '{"TaskUUID":' .. uuid .. ',"TaskName":' .. name, state.CreatedAt or '0001-01-01T00:00:00Z'
+    local created = cjson.encode(state.CreatedAt or '0001-01-01T00:00:00Z')
+    return state.State == 'SUCCESS' or state.State == 'FAILURE',
+      '{"TaskUUID":' .. uuid .. ',"TaskName":' .. name, ',"CreatedAt":' .. created .. ',"TTL":0}'
   end
-end
-
--- `body` is what is between the name and the time: ,"State":..,"Results":..,"Error":..,"CreatedAt":"
-local function write_state(head, body, created)
-  return head .. body .. created .. '","TTL":0}'
 end

@@ -1,0 +1,111 @@
+"""The original's environment variables and file names, as settings."""
+
+import pytest
+
+from django_machinery.conf import KEYS, from_environment
+from django_machinery.conf.original import from_document, is_originals, variable
+from django_machinery.exceptions import ConfigurationError
+
+
+@pytest.fixture(autouse=True)
+def _empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    for key in KEYS.values():
+        monkeypatch.delenv(variable(key), raising=False)
+
+
+def test_without_variables_nothing_is_set():
+    assert from_environment() == {}
+
+
+def test_the_originals_variables_are_read_under_their_own_names(monkeypatch: pytest.MonkeyPatch):
+    given = {
+        "BROKER": "redis://localhost:6379/1",
+        "RESULT_BACKEND": "redis://localhost:6379/2",
+        "LOCK": "redis://localhost:6379",
+        "DEFAULT_QUEUE": "go_tasks",
+        "RESULTS_EXPIRE_IN": "120",
+        "REDIS_MAX_IDLE": "5",
+        "REDIS_MAX_ACTIVE": "50",
+        "REDIS_IDLE_TIMEOUT": "30",
+        "REDIS_WAIT": "t",
+        "REDIS_READ_TIMEOUT": "4",
+        "REDIS_WRITE_TIMEOUT": "5",
+        "REDIS_CONNECT_TIMEOUT": "6",
+        "REDIS_NORMAL_TASKS_POLL_PERIOD": "500",
+        "REDIS_DELAYED_TASKS_POLL_PERIOD": "20",
+        "REDIS_DELAYED_TASKS_KEY": "later",
+        "REDIS_CLIENT_NAME": "shop",
+        "REDIS_MASTER_NAME": "mymaster",
+        "REDIS_CLUSTER_ENABLED": "FALSE",
+        "REDIS_SENTINEL_PASSWORD": "hunter2",
+    }
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    found = from_environment()
+    assert found.keys() == given.keys()
+    assert (found["RESULTS_EXPIRE_IN"], found["REDIS_READ_TIMEOUT"]) == (120, 4.0)
+    assert (found["REDIS_WAIT"], found["REDIS_CLUSTER_ENABLED"]) == (True, False)
+    assert found["REDIS_NORMAL_TASKS_POLL_PERIOD"] == 500
+    assert all(KEYS[name].kind.convert(value) == value for name, value in found.items())
+
+
+def test_our_own_settings_have_a_prefix(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("LEASE", "7")
+    monkeypatch.setenv("MACHINERY_LEASE", "5.5")
+    monkeypatch.setenv("MACHINERY_QUEUES", "urgent, ordinary")
+    monkeypatch.setenv("MACHINERY_CONCURRENCY", "0")
+    assert from_environment() == {"LEASE": 5.5, "QUEUES": ["urgent", "ordinary"], "CONCURRENCY": 0}
+
+
+def test_what_is_empty_or_zero_in_go_is_the_default(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("RESULTS_EXPIRE_IN", "0")
+    monkeypatch.setenv("REDIS_READ_TIMEOUT", "0")
+    monkeypatch.setenv("REDIS_MASTER_NAME", "")
+    monkeypatch.setenv("REDIS_MAX_IDLE", "0")
+    assert from_environment() == {"REDIS_MAX_IDLE": 0}
+
+
+@pytest.mark.parametrize("name", ["RESULTS_EXPIRE_IN", "REDIS_WAIT", "REDIS_READ_TIMEOUT", "MACHINERY_MAX_CRASHES"])
+def test_a_variable_that_cannot_be_used_is_named(name: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv(name, "soon")
+    with pytest.raises(ConfigurationError, match=name):
+        from_environment()
+
+
+def test_every_setting_that_go_has_is_read_under_gos_name():
+    ours = [key.name for key in KEYS.values() if not is_originals(key)]
+    assert all(not name.startswith(("AMQP_", "SQS_")) for name in ours)
+    assert {"BROKER", "RESULT_BACKEND", "LOCK", "DEFAULT_QUEUE", "RESULTS_EXPIRE_IN"}.isdisjoint(ours)
+
+
+def test_the_originals_file_is_understood():
+    document = {
+        "broker": "redis://localhost:6379",
+        "lock": "redis://localhost:6379",
+        "default_queue": "go_tasks",
+        "result_backend": "redis://localhost:6379",
+        "results_expire_in": 3600000,
+        "multiple_broker_separator": ";",
+        "no_unix_signals": True,
+        "redis": {"max_idle": 4, "max_idle_timeout": 120, "normal_tasks_poll_period": 0, "client_name": None},
+        "amqp": {"exchange": "machinery_exchange", "queue_binding_args": {"x": 1}},
+        "sqs": {"receive_wait_time_seconds": 20},
+        "dynamodb": {"task_states_table": "states"},
+        "concurrency": 8,
+    }
+    assert from_document(document) == {
+        "BROKER": "redis://localhost:6379",
+        "LOCK": "redis://localhost:6379",
+        "DEFAULT_QUEUE": "go_tasks",
+        "RESULT_BACKEND": "redis://localhost:6379",
+        "RESULTS_EXPIRE_IN": 3600000,
+        "REDIS_MAX_IDLE": 4,
+        "REDIS_IDLE_TIMEOUT": 120,
+        "CONCURRENCY": 8,
+    }
+
+
+@pytest.mark.parametrize("document", [{"brokr": "x"}, {"redis": {"max_idl": 3}}, ["broker"], None, "broker"])
+def test_a_file_that_says_something_else_is_refused(document: object):
+    with pytest.raises(ConfigurationError, match="file"):
+        from_document(document)

@@ -20,6 +20,7 @@ from django_machinery.conf import Fault, ServerConfig
 from django_machinery.exceptions import ConfigurationError
 from django_machinery.handler import servers
 from django_machinery.registry import TaskDefinition
+from django_machinery.server import Server
 
 TAG = "machinery"
 
@@ -117,10 +118,19 @@ def _database_errors(config: ServerConfig) -> Iterator[CheckMessage]:
 def _store_messages(config: ServerConfig) -> list[CheckMessage]:
     try:
         server = servers[config.alias]
-        return [*server.broker.check(), *server.backend.check(), *server.lock.check()]
+        found = [*server.broker.check(), *server.backend.check(), *server.lock.check()]
     except Exception as error:
         text = f"The server {config.alias!r} cannot be built: {type(error).__name__}: {conf.redact(str(error))}"
         return [Error(text, id="machinery.E009")]
+    return found if any(message.is_serious() for message in found) else [*found, *_atomic_errors(server)]
+
+
+def _atomic_errors(server: Server) -> Iterator[CheckMessage]:
+    atomic = [task for task in registry.tasks.definitions if task.atomic and task.server == server.alias]
+    for task in [] if server.supports_atomic else atomic:
+        text = f"The task {task.name!r} ({task.path}) is atomic, which the server {server.alias!r} cannot keep."
+        hint = "Give the task a server whose broker and result backend are one database, or take atomic=True away."
+        yield Error(text, hint=hint, id="machinery.E015")
 
 
 def _distinct(messages: Iterable[CheckMessage]) -> list[CheckMessage]:

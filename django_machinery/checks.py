@@ -19,6 +19,7 @@ from django_machinery import conf, registry
 from django_machinery.conf import Fault, ServerConfig
 from django_machinery.exceptions import ConfigurationError
 from django_machinery.handler import servers
+from django_machinery.protocol.parameters import written_annotations
 from django_machinery.registry import TaskDefinition
 from django_machinery.server import Server
 
@@ -179,11 +180,14 @@ def _task_messages(definition: TaskDefinition, aliases: list[str]) -> Iterator[C
 
 
 def _unresolved(definition: TaskDefinition) -> list[str]:
-    """The parameters whose annotation is text that cannot be evaluated, which makes them `Any`."""
-    written = getattr(definition.func, "__annotations__", {})
+    """The parameters whose annotation cannot be evaluated, which makes them `Any`."""
+    written = written_annotations(definition.func)
     known = definition.parameters.annotations
-    texts = {name: written[name] for name in known if isinstance(written.get(name), str)}
-    return [name for name, text in texts.items() if known[name] is Any and text.rpartition(".")[2] != "Any"]
+    return [name for name in known if known[name] is Any and not _says_any(written.get(name, Any))]
+
+
+def _says_any(annotation: object) -> bool:
+    return annotation is Any or (isinstance(annotation, str) and annotation.rpartition(".")[2] == "Any")
 
 
 def _offers_runworker(app_directory: str) -> bool:

@@ -123,15 +123,15 @@ def _store_messages(config: ServerConfig) -> list[CheckMessage]:
     except Exception as error:
         text = f"The server {config.alias!r} cannot be built: {type(error).__name__}: {conf.redact(str(error))}"
         return [Error(text, id="machinery.E009")]
-    return found if any(message.is_serious() for message in found) else [*found, *_atomic_errors(server)]
+    return found if any(message.is_serious() for message in found) else [*found, *_atomic_warnings(server)]
 
 
-def _atomic_errors(server: Server) -> Iterator[CheckMessage]:
+def _atomic_warnings(server: Server) -> Iterator[CheckMessage]:
     atomic = [task for task in registry.tasks.definitions if task.atomic and task.server == server.alias]
     for task in [] if server.supports_atomic else atomic:
         text = f"The task {task.name!r} ({task.path}) is atomic, which the server {server.alias!r} cannot keep."
         hint = "Give the task a server whose broker and result backend are one database, or take atomic=True away."
-        yield Error(text, hint=hint, id="machinery.E015")
+        yield Warning(text, hint=hint, id="machinery.W003")
 
 
 def _distinct(messages: Iterable[CheckMessage]) -> list[CheckMessage]:

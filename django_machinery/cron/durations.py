@@ -48,10 +48,10 @@ def _parts(text: str) -> Iterator[re.Match[str]]:
 
 
 def _part(match: re.Match[str]) -> int:
-    whole, fraction, unit = match[1], match[2] or "", match[3]
-    if unit not in NANOSECONDS or not (whole or fraction):
+    whole, fraction, unit = match[1].lstrip("0"), match[2] or "", match[3]
+    if unit not in NANOSECONDS or not (match[1] or fraction):
         raise ValueError("not numbers with units")
-    if len(whole.lstrip("0")) > DIGITS:
+    if len(whole) > DIGITS:
         raise ValueError("too long")
     scale = NANOSECONDS[unit]
     # Digits beyond a nanosecond's are dropped; Go's own rounding, in float64, may differ by one nanosecond.

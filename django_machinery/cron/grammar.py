@@ -73,7 +73,7 @@ class Field:
         first = self._value(ends[0], part)
         if len(ends) == 2:
             return first, self._value(ends[1], part)
-        return first, max(first, self.last) if open_ended else first
+        return first, self.last if open_ended else first
 
     def _value(self, text: str, part: str) -> int:
         named = self.names.get(text.lower())

@@ -96,6 +96,14 @@ def test_offsets_with_seconds_are_kept():
     assert tick == datetime(1971, 6, 1, 6, 44, 30, tzinfo=UTC)
 
 
+def test_a_change_at_the_very_new_year_is_seen():
+    """Lisbon went from 36:45 behind to UTC when 1912 began in London."""
+    new_year = datetime(1912, 1, 1, tzinfo=UTC)
+    lisbon, start, end = ZoneInfo("Europe/Lisbon"), new_year - timedelta(hours=12), new_year + timedelta(hours=12)
+    assert list(parse("30 23 * * *").between(start, end, lisbon)) == [new_year]
+    assert list(parse("0 0 * * *").between(start, end, lisbon, DstPolicy(gap=GAP_SKIP))) == [new_year]
+
+
 def test_the_zone_of_the_spec_goes_first():
     tick = parse("TZ=Asia/Tokyo 0 6 * * *").next(SPRING, BERLIN)
     assert tick == datetime(2026, 3, 29, 21, tzinfo=UTC)

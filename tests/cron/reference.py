@@ -1,7 +1,7 @@
 """What the stated policy asks for, found by looking at every minute, without the package (but for the policy's names).
 
-A zone is asked for its offset at each quarter of an hour, since offsets of today change at no other minutes. A spec is
-a bitmap of all wall minutes of the years, made from plain conditions. Ticks are then read off minute by minute.
+A zone is asked for its offset at each quarter of an hour, and at each minute of a quarter in which that changes. A spec
+is a bitmap of all wall minutes of the years, made from plain conditions. Ticks are then read off minute by minute.
 """
 
 from __future__ import annotations
@@ -93,20 +93,22 @@ def all_zones() -> list[str]:
 
 
 def runs(name: str, years: Years) -> tuple[Run, ...]:
-    """What a zone did, by asking it every quarter of an hour."""
-    zone = ZoneInfo(name)
-    count = (years.end + MARGIN - years.origin) // MINUTE
-    step = QUARTER * MINUTE
-    moment, found, begun, last = years.origin, [], 0, None
-    for minute in range(0, count, QUARTER):
-        offset = moment.astimezone(zone).utcoffset()
-        if offset != last and last is not None:
-            found.append(Run(begun, minute, last // MINUTE))
-            begun = minute
-        last = offset
-        moment += step
-    assert last is not None
-    return (*found, Run(begun, count, last // MINUTE))
+    """What a zone did, by asking it all the time."""
+    zone, count = ZoneInfo(name), (years.end + MARGIN - years.origin) // MINUTE
+    found, begun, offset = [], 0, _offset(zone, years.origin)
+    moment, step = years.origin, QUARTER * MINUTE
+    for quarter in range(0, count, QUARTER):
+        following = moment + step
+        if _offset(zone, following) != offset:
+            change = next(minute for minute in range(QUARTER + 1) if _offset(zone, moment + minute * MINUTE) != offset)
+            found.append(Run(begun, quarter + change, offset // MINUTE))
+            begun, offset = quarter + change, _offset(zone, following)
+        moment = following
+    return (*found, Run(begun, count, offset // MINUTE))
+
+
+def _offset(zone: ZoneInfo, moment: datetime) -> timedelta:
+    return moment.astimezone(zone).utcoffset() or timedelta()
 
 
 def ticks(shape: Shape, zone: tuple[Run, ...], years: Years, dst: DstPolicy) -> list[datetime]:

@@ -98,9 +98,10 @@ def _daily(change: Change) -> Iterator[str]:
 def _hourly(change: Change) -> Iterator[str]:
     """For each policy, which must not apply, what is wrong with schedules of every hour."""
     first = change.at - AROUND
-    instants = [first + number * QUARTER for number in range(2 * AROUND // QUARTER + 1)]
+    instants = [first + number * MINUTE for number in range(2 * AROUND // MINUTE + 1)]
+    shown = [instant.astimezone(change.zone).minute for instant in instants]
     for minute in (0, 15, 30, 45):
-        expected = {instant for instant in instants if instant.astimezone(change.zone).minute == minute}
+        expected = {instant for instant, shown_minute in zip(instants, shown, strict=True) if shown_minute == minute}
         for dst in POLICIES:
             yield _fault(change, _parsed(f"{minute} * * * *"), dst, expected)
 

@@ -10,8 +10,15 @@ from zoneinfo import ZoneInfo
 
 from tests.cron.reference import all_zones
 
-ODD = ("Africa/Casablanca", "America/Sao_Paulo", "Antarctica/Troll", "Australia/Lord_Howe", "Europe/Berlin")
-"""In every sample: what else than an hour in spring and in autumn a clock can do."""
+ODD = (
+    "Antarctica/Casey",  # moved at a minute past midnight
+    "Australia/Lord_Howe",  # half an hour
+    "Africa/Casablanca",  # by the moon: back for Ramadan
+    "America/Havana",  # at midnight
+    "Antarctica/Troll",  # two hours
+    "Europe/Berlin",
+)
+"""In every sample."""
 T = TypeVar("T")
 
 

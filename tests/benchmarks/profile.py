@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from tests.benchmarks import machine
 from tests.benchmarks.contenders import ENTRIES, Entry, Role
+from tests.benchmarks.executables import Executables
 from tests.benchmarks.remote import remote
 from tests.benchmarks.rounds import SETUP_LIMIT, Sizes, environment, workers
 from tests.benchmarks.stores import Store, open_stores
@@ -68,7 +69,7 @@ def profile(entry: Entry, store: Store, tasks: int, spy: str) -> Iterator[str]:
         step("create", limit=SETUP_LIMIT)
         step("fill", tasks, limit=LIMIT)
         step("hold", limit=SETUP_LIMIT)
-        (supervisor,) = stack.enter_context(workers(entry, sys.executable, target))
+        (supervisor,) = stack.enter_context(workers(entry, target, Executables()))
         supervisor.wait_for_line("READY", timeout=SETUP_LIMIT)
         children = [pid for pid in tree(supervisor.pid) if pid != supervisor.pid]
         with _spies(spy, children, directory):

@@ -24,7 +24,7 @@ ENGINES = sorted({entry.engine for entry in ENTRIES})
 def main(arguments: Sequence[str]) -> None:
     options = _parser().parse_args(arguments)
     sizes = Sizes(tasks=options.tasks).divided(QUICK if options.quick else 1)
-    context = {"command": f"python -m tests.benchmarks {' '.join(arguments)}".strip()}
+    context = {"command": f"python -m tests.benchmarks {_repeatable(options)}"}
     context["measured"] = f"medians of {options.rounds} rounds; {PROCESSES} worker processes; {sizes.describe()}"
     context |= machine.describe()
     with open_stores() as stores, scratch_directory() as scratch:
@@ -35,8 +35,10 @@ def main(arguments: Sequence[str]) -> None:
         context |= _versions(entries, found) | _not_measured(missing)
         measured = rounds.run(entries, found, stores, sizes, options.rounds)
     context["load after"] = machine.load()
-    lines = [*report.as_text(entries, measured, context), ""]
-    sys.stdout.write("\n".join(lines))
+    text = "\n".join([*report.as_text(entries, measured, context), ""]).lstrip()
+    sys.stdout.write(text)
+    if options.markdown:
+        options.markdown.write_text(text)
     if options.json:
         options.json.write_text(json.dumps(report.as_json(entries, measured, context), indent=1) + "\n")
     sys.exit(any(each.failures for each in measured.values()))
@@ -50,8 +52,22 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--engines", nargs="+", choices=ENGINES, default=ENGINES)
     parser.add_argument("--roles", nargs="+", choices=ROLES, default=ROLES)
     parser.add_argument("--peers", type=Path, default=peers.DIRECTORY, help="their environments, made if absent")
+    parser.add_argument(
+        "--markdown", type=Path, metavar="FILE", help="write what is printed there too, as for the docs"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures of every round there too")
     return parser
+
+
+def _repeatable(options: argparse.Namespace) -> str:
+    """The arguments that decide what is measured: where files are is nobody's business."""
+    quick = " --quick" if options.quick else ""
+    chosen = [f"--{name} {' '.join(given)}" for name, given, every in _choices(options) if given != every]
+    return " ".join([f"--rounds {options.rounds} --tasks {options.tasks}{quick}", *chosen])
+
+
+def _choices(options: argparse.Namespace) -> list[tuple[str, list[str], list[str]]]:
+    return [("engines", options.engines, ENGINES), ("roles", options.roles, ROLES)]
 
 
 def _versions(entries: Sequence[Entry], found: dict[str, Executables]) -> dict[str, str]:

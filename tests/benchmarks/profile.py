@@ -57,7 +57,8 @@ def main(arguments: Sequence[str]) -> None:
             if entry.role is Role.PRODUCT and entry.engine in stores and entry.engine in options.engines:
                 lines = profile(entry, stores[entry.engine], options.tasks, spy)
                 sys.stdout.writelines(f"{line}\n" for line in lines)
-    sys.stdout.write(", ".join(f"{title} {value}" for title, value in machine.describe().items()) + "\n")
+    sys.stdout.write("\n")
+    sys.stdout.writelines(f"{title}: {value}\n" for title, value in machine.describe().items())
 
 
 def profile(entry: Entry, store: Store, tasks: int, spy: str) -> Iterator[str]:

@@ -83,10 +83,8 @@ WITH chosen AS MATERIALIZED (
     UPDATE machinery_message m SET status = 2, worker_id = %s, claims = m.claims + 1
     WHERE m.id = ANY (ARRAY(SELECT id FROM chosen)) RETURNING m.*
 )
-SELECT {", ".join(CLAIMED_COLUMNS)} FROM claimed{{}} ORDER BY rank_, due_at, id
+SELECT {", ".join(CLAIMED_COLUMNS)} FROM claimed ORDER BY rank_, due_at, id
 """
-# A claim that a crash of the server undoes is made again, and what it had handed out is fenced off by then.
-_UNSYNCED = ", (SELECT set_config('synchronous_commit', 'off', true)) AS unsynced"
 _HELD = """
 id = ANY (ARRAY(SELECT id FROM held)) AND ((id, claims) IN (SELECT id, claims FROM held)) IS TRUE AND worker_id = %s
 """
@@ -145,11 +143,13 @@ class PostgreSQL(Dialect):
         execute(self.connection, statement, parameters)
 
     def claim(self, worker_id: int, queue: str, status: int, limit: int) -> list[Claimed]:
-        return self._claim(f"status = {status:d} AND queue = %s", [queue, limit, worker_id])
+        statement = _CLAIM.format(f"status = {status:d} AND queue = %s")
+        return [Claimed(*row) for row in fetch(self.connection, statement, [queue, limit, worker_id])]
 
     def claim_parked(self, worker_id: int, queues: Sequence[str], names: Sequence[str], limit: int) -> list[Claimed]:
+        statement = _CLAIM.format("status = 3 AND name = ANY (%s) AND queue = ANY (%s)")
         parameters = [list(names), list(queues), limit, worker_id]
-        return self._claim("status = 3 AND name = ANY (%s) AND queue = ANY (%s)", parameters)
+        return [Claimed(*row) for row in fetch(self.connection, statement, parameters)]
 
     def settle(self, worker_id: int, fences: Sequence[Fence]) -> int:
         relation, parameters = _relation(fences, _FENCE_TYPES)
@@ -179,11 +179,6 @@ class PostgreSQL(Dialect):
 
     def promote(self, limit: int) -> list[str]:
         return [queue for (queue,) in fetch(self.connection, _PROMOTE, [limit])]
-
-    def _claim(self, condition: str, parameters: Sequence[Any]) -> list[Claimed]:
-        """Does not wait for the disk, unless it is part of a transaction, which may be somebody else's."""
-        statement = _CLAIM.format(condition, "" if self.connection.in_atomic_block else _UNSYNCED)
-        return [Claimed(*row) for row in fetch(self.connection, statement, parameters)]
 
 
 def _joined(tasks: Sequence[NewTask], messages: Sequence[NewMessage]) -> list[tuple[Any, ...]]:

@@ -12,7 +12,7 @@ from tests.benchmarks.target import Target
 URL = Target.of_environment().host
 
 broker = RedisBroker(url=URL)
-results = RedisBackend(url=URL)
+results = RedisBackend(url=URL, use_namespace_prefix_keys=True)
 # Prometheus' figures would have a process and files of their own.
 for middleware in [each for each in broker.middleware if type(each).__name__ == "Prometheus"]:
     broker.middleware.remove(middleware)

@@ -15,8 +15,9 @@ from tests.benchmarks.executables import Executables
 from tests.benchmarks.figures import METRICS, Figures, medians
 from tests.benchmarks.rounds import Measured, Sizes
 from tests.benchmarks.stores import Store
+from tests.interop.go import build
 from tests.processes import Process
-from tests.services import Postgres, require
+from tests.services import Postgres, Redis, Service, require
 
 SECONDS = 100.0
 LOOKS = """\
@@ -26,10 +27,13 @@ thread (9): machinery-task-2;serve (django_machinery/worker/pool.py:6) 3
 """
 
 
-@pytest.fixture(params=["postgres", "sqlite"])
+SERVERS: dict[str, type[Service]] = {"postgres": Postgres, "redis": Redis}
+
+
+@pytest.fixture(params=["postgres", "redis", "sqlite"])
 def engine(request: pytest.FixtureRequest) -> str:
-    if request.param == "postgres":
-        require(Postgres)
+    if request.param in SERVERS:
+        require(SERVERS[request.param])
     return str(request.param)
 
 
@@ -51,7 +55,19 @@ def test_product_and_floor_are_measured_side_by_side(engine: str, tmp_path: Path
         assert contender["medians"]["singly"] > 0
 
 
+def test_the_original_is_measured_too(tmp_path: Path):
+    require(Redis)
+    build()
+    file = tmp_path / "figures.json"
+    options = ("--quick", "--tasks", "2000", "--rounds", "1", "--roles", "original", "--engines", "redis")
+    output_of("tests.benchmarks", *options, "--json", str(file))
+    (original,) = json.loads(file.read_text())["contenders"]
+    assert original["failures"] == []
+    assert original["medians"]["p50"] > 0
+
+
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="reads the memory of processes from /proc")
+@pytest.mark.parametrize("engine", ["postgres", "sqlite"], indirect=True)
 def test_waiting_messages_take_no_memory_of_a_worker(engine: str):
     output = output_of("tests.benchmarks.memory", "--messages", "10000", "--seconds", "1", "--engines", engine)
     assert output.count("a child process: ") == 2

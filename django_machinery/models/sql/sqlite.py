@@ -212,7 +212,7 @@ class SQLite(Dialect):
         if moment is None:
             return None
         if moment.tzinfo is UTC and self.connection.timezone is UTC:
-            return moment.isoformat(" ")[:-6]  # as below, in a third of the time
+            return moment.replace(tzinfo=None).isoformat(" ")  # as below, in a third of the time
         return naive(self.connection, moment).isoformat(" ")
 
     @contextmanager

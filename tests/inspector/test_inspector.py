@@ -1,5 +1,6 @@
 """What operators see, on a real database, and of a backend that lists nothing."""
 
+import itertools
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -170,7 +171,7 @@ class TestFigures:
         ):
             points = inspector.throughput(window)
             assert len(points) == count
-            assert {later.at - at.at for at, later in zip(points, points[1:], strict=False)} == {step}
+            assert {later.at - at.at for at, later in itertools.pairwise(points)} == {step}
             assert sum(point.succeeded for point in points) == 2
             assert sum(point.failed for point in points) == 1
             assert sum(point.retried for point in points) == (0 if window == HOUR else 1)

@@ -196,7 +196,7 @@ class TestOperating:
 
     def test_a_queue_that_is_not_paused_cannot_be_resumed(self):
         machinery("pause", "math")
-        with pytest.raises(CommandError, match="'meth' is not paused. Paused: math"):
+        with pytest.raises(CommandError, match=r"'meth' is not paused. Paused: math"):
             machinery("resume", "meth")
 
     def test_tasks_are_cancelled_and_run_again(self, server: Server):

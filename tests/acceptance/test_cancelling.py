@@ -36,14 +36,14 @@ def test_a_hard_cancel_ends_the_process_and_spares_its_neighbours(database: str,
     stubborn = hold.using(server=database, retry_count=3).send("stubborn", "/nowhere")
     neighbour = hold.using(server=database).send("neighbour", gate.path)
     wait_for(lambda: len(recorded()) == 2, worker)
-    before = recorded_pids()
     cancel_task(stubborn.uuid, server=database, by="me", hard=True)
     with pytest.raises(TaskFailed, match="cancelled by me, and its process ended"):
         stubborn.get(timeout=20)
+    wait_for(lambda: len(recorded_pids()) == 2, worker)
     gate.open()
     neighbour.get(timeout=20)
     assert TaskState.objects.using(database).get(uuid=stubborn.uuid).reason == "cancelled"
-    assert recorded_pids() > before
+    assert sorted(recorded()) == ["neighbour", "neighbour", "stubborn"]
     assert Attempt.objects.using(database).get().outcome == "cancel"
 
 

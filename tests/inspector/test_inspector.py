@@ -14,9 +14,9 @@ from django.test.utils import CaptureQueriesContext
 from django_machinery import Signature, Worker, control, servers
 from django_machinery.drivers.null.backend import NullBackend
 from django_machinery.drivers.orm import counting
+from django_machinery.histogram import Histogram
 from django_machinery.inspector import Inspector, QueueLook
 from django_machinery.models import Attempt, Message, Stat, TaskState, WorkerProcess
-from django_machinery.models.histogram import Histogram
 from django_machinery.protocol.states import FAILURE, PENDING, STATES, SUCCESS
 from django_machinery.seams.backend import StateChange
 from django_machinery.server import Server

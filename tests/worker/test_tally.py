@@ -10,8 +10,8 @@ from django.db import OperationalError, connections
 from django.test.utils import CaptureQueriesContext
 
 from django_machinery import RetryLater, Worker, send_task
+from django_machinery.histogram import Histogram
 from django_machinery.models import Stat
-from django_machinery.models.histogram import Histogram
 from django_machinery.protocol.signature import Signature
 from django_machinery.protocol.states import FAILURE, SUCCESS
 from django_machinery.seams.backend import StateChange

@@ -20,6 +20,10 @@ PROOFS = {
     "poison": "tests.proofs.poison",
     "stranding": "tests.proofs.stranding",
     "senders": "tests.proofs.senders",
+    "cron-golden": "tests.proofs.cron_golden",
+    "cron-brute": "tests.proofs.cron_brute",
+    "cron-fuzz": "tests.proofs.cron_fuzz",
+    "dst": "tests.proofs.dst",
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,8 @@ class Delivery:
     """The UUID of the task where the driver knows it apart from the body, for bodies that cannot be decoded."""
     claimed_at: float = 0.0
     """`time.monotonic()` of the claim, seconds."""
+    waited: float | None = None
+    """Seconds for which it had been ready when it was claimed, by the store's clock; None: nobody knows."""
 
     @property
     def redelivered(self) -> bool:
@@ -43,15 +45,21 @@ class QueueOrder:
     def __init__(self, queues: Sequence[str], weights: Mapping[str, int]) -> None:
         """`weights` by queue; one that is not named weighs 1. Empty: the order is that of `queues`."""
         self.queues = tuple(queues)
-        self._weights = [weights.get(queue, 1) for queue in queues] if weights else []
+        self.open = self.queues
+        """Those that are not paused."""
+        self._weights = weights
+
+    def pause(self, queues: Collection[str]) -> None:
+        """Leave these out from now on, and no others."""
+        self.open = tuple(queue for queue in self.queues if queue not in queues)
 
     def next(self) -> Sequence[str]:
-        """All queues. Each is the first with the probability of its share in the sum of the weights, and so on for the
-        second among those that are left: nobody starves."""
+        """All queues that are not paused. Each is the first with the probability of its share in the sum of their
+        weights, and so on for the second among those that are left: nobody starves."""
         if not self._weights:
-            return self.queues
-        lots = [random.expovariate(weight) for weight in self._weights]
-        return [queue for _, queue in sorted(zip(lots, self.queues, strict=True))]
+            return self.open
+        lots = [(random.expovariate(self._weights.get(queue, 1)), queue) for queue in self.open]
+        return [queue for _, queue in sorted(lots)]
 
 
 class Consumer:
@@ -72,6 +80,20 @@ class Consumer:
     def wake(self) -> None:
         """End a running `wait` (from any thread or a signal handler); with none running, the next one."""
         raise NotImplementedError
+
+    def pause(self, queues: Collection[str]) -> None:
+        """Hand out nothing of these queues any more, and again of all others; what was handed out stays so.
+
+        From the thread that calls `fetch`. Names that are none of this consumer's queues change nothing.
+        """
+        raise NotImplementedError
+
+    def take(self, uuids: Sequence[str]) -> list[Delivery]:
+        """Claim the messages of these tasks that wait, on whatever queue, delayed ones too; from any thread.
+
+        Those that others hold are left out. Nothing where the broker's `supports_lookup` is false.
+        """
+        return []
 
     def settle(self, deliveries: Sequence[Delivery]) -> list[bool]:
         """Take the messages off the queue for good; for each: was it still ours?"""

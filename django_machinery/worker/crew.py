@@ -18,6 +18,7 @@ from django_machinery.seams.broker import Lease
 from django_machinery.worker import outcomes
 from django_machinery.worker.announcer import Announcer
 from django_machinery.worker.committer import Committer
+from django_machinery.worker.controls import Controls
 from django_machinery.worker.executor import Executor
 from django_machinery.worker.fetcher import Fetcher, Suspects
 from django_machinery.worker.hooks import Hooks
@@ -27,9 +28,11 @@ from django_machinery.worker.outcomes import Ending, Released
 from django_machinery.worker.pool import Pool, Slot
 from django_machinery.worker.reporter import Reporter
 from django_machinery.worker.stores import UNAVAILABLE, Aborted, Stores
+from django_machinery.worker.tally import Tally
 from django_machinery.worker.watchdog import Watchdog
 
 if TYPE_CHECKING:
+    from django_machinery.models.control import Wish
     from django_machinery.seams.broker import Delivery
     from django_machinery.server import Server
     from django_machinery.worker.run import Run
@@ -52,7 +55,8 @@ class Terms:
     suspects: Suspects = Suspects.LEAVE
     max_tasks: int | None = None
     enforces_hard_timeouts: bool = False
-    """Ends itself when a task runs longer than its hard timeout: the process is then to be ended too."""
+    """Ends itself when a task runs longer than its hard timeout, or is to be cancelled with its process: the process is
+    then to be ended too."""
     hooks: Hooks = field(default_factory=Hooks)
     beat: Callable[[], None] = lambda: None
     """Called while the crew's loop moves: every second, or oftener where the lease is short."""
@@ -66,7 +70,7 @@ class Crew:
         self.name = worker_name(terms.tag)
         self.announcer = Announcer(server, self.name)
         self.overrun = False
-        """Has a task run longer than its hard timeout?"""
+        """Has a task to be ended with its process: by its hard timeout, or because somebody wants it so?"""
         self.finished = False
         """Was `finish` called?"""
         self._terms = terms
@@ -77,9 +81,11 @@ class Crew:
         unit = server.unit(self._consumer)
         hooks = terms.hooks
         self._leases = MessageLeases(self._consumer, server.config.lease) if _leases_messages(server) else None
-        self._executor = Executor(server, unit, self.name, hooks, self.announcer, self._loop)
+        self._controls = Controls(server)
+        self._executor = Executor(server, unit, self.name, hooks, self.announcer, self._loop, self._controls)
+        tally = Tally(server, terms.token)
         self._committer = Committer(
-            server, self._consumer, unit, self._stores, self.announcer, hooks, self.name, self._all_ended
+            server, self._consumer, unit, self._stores, self.announcer, hooks, self.name, self._all_ended, tally.ended
         )
         self._pool = Pool(
             terms.concurrency or server.config.max_threads,
@@ -87,21 +93,11 @@ class Crew:
             self._thread_is_free,
             self._thread_starter(server),
         )
-        self._fetcher = Fetcher(
-            server.broker,
-            self._consumer,
-            self._pool,
-            self._committer,
-            self._stores,
-            hooks,
-            self._leases,
-            suspects=terms.suspects,
-            max_tasks=terms.max_tasks,
-            beat=terms.beat,
+        self._fetcher = self._new_fetcher(server)
+        self._watchdog = Watchdog(
+            self._pool.slots, self._committer.note, self.name, self._end_overrun if self._may_end else None
         )
-        overrun = self._end_overrun if terms.enforces_hard_timeouts else None
-        self._watchdog = Watchdog(self._pool.slots, self._committer.note, self.name, overrun)
-        self._reporter = Reporter(server, self._pool.slots)
+        self._reporter = self._new_reporter(server, tally)
 
     @property
     def busy(self) -> int:
@@ -130,6 +126,7 @@ class Crew:
         self._reporter.start()
         if self._leases is not None:
             self._leases.start()
+        self._wait_for_orders()
         with suppress(Aborted):
             self._fetcher.run(drain=drain)
 
@@ -165,6 +162,41 @@ class Crew:
             self._consumer.close()
         return finished and committed
 
+    def _new_fetcher(self, server: Server) -> Fetcher:
+        return Fetcher(
+            server.broker,
+            self._consumer,
+            self._pool,
+            self._committer,
+            self._stores,
+            self._terms.hooks,
+            self._controls,
+            self._leases,
+            suspects=self._terms.suspects,
+            max_tasks=self._terms.max_tasks,
+            beat=self._terms.beat,
+        )
+
+    def _new_reporter(self, server: Server, tally: Tally) -> Reporter:
+        return Reporter(
+            server,
+            self._pool.slots,
+            self._controls,
+            tally,
+            pauses_changed=self._fetcher.look_again,
+            end=self._end_cancelled if self._may_end else None,
+        )
+
+    @property
+    def _may_end(self) -> bool:
+        """May this process end for the sake of one task?"""
+        return self._terms.enforces_hard_timeouts
+
+    def _wait_for_orders(self) -> None:
+        """A queue may be paused: nothing is fetched before the database has said which."""
+        while not self._reporter.informed.wait(0.1) and not self._fetcher.stopped:
+            self._terms.beat()
+
     def _thread_starter(self, server: Server) -> Callable[[Callable[[], None], str], Thread]:
         has_async = any(definition.is_async for definition in server.registry.definitions)
         return self._loop.start_thread if has_async else _start_thread
@@ -192,10 +224,16 @@ class Crew:
         self._fetcher.thread_is_free()
 
     def _end_overrun(self, run: Run) -> None:
-        """End the run that overran, and with it the crew; its neighbours go back."""
+        self._end_with(lambda: self._executor.timed_out(run))
+
+    def _end_cancelled(self, run: Run, wish: Wish) -> None:
+        self._end_with(lambda: self._executor.cancelled(run, wish))
+
+    def _end_with(self, outcome: Callable[[], Ending]) -> None:
+        """End a run that is not to go on, and with it the crew; its neighbours go back."""
         if not self.overrun:
             self.overrun = True
-            self._committer.put(self._executor.timed_out(run))
+            self._committer.put(outcome())
             self._fetcher.stop()
 
     def _wait_for_threads(self, deadline: float) -> bool:

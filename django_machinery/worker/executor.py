@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import InterfaceError, OperationalError, transaction
 
+from django_machinery import control
 from django_machinery.exceptions import (
     BackendUnavailable,
     BrokerUnavailable,
@@ -18,11 +19,14 @@ from django_machinery.exceptions import (
     TaskCancelled,
     TaskTimedOut,
 )
+from django_machinery.inspector.masking import secrets_of
 from django_machinery.protocol import followups
 from django_machinery.protocol.go_types import results_to_wire
 from django_machinery.seams.unit import Verdict
 from django_machinery.worker import outcomes
 from django_machinery.worker.context import TaskContext
+from django_machinery.worker.controls import Controls
+from django_machinery.worker.errors import concealed
 from django_machinery.worker.interrupts import ThreadInterrupt
 from django_machinery.worker.outcomes import Committed, Ending, Parked, Released, TaskOutcome
 from django_machinery.worker.run import Run
@@ -30,6 +34,7 @@ from django_machinery.worker.run import Run
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from django_machinery.models.control import Wish
     from django_machinery.protocol.signature import Signature
     from django_machinery.protocol.states import TaskState
     from django_machinery.registry import TaskDefinition
@@ -45,9 +50,18 @@ class Executor:
     """Runs the tasks of one server's deliveries."""
 
     def __init__(
-        self, server: Server, unit: Unit, worker: str, hooks: Hooks, announcer: Announcer, loop: EventLoop
+        self,
+        server: Server,
+        unit: Unit,
+        worker: str,
+        hooks: Hooks,
+        announcer: Announcer,
+        loop: EventLoop,
+        controls: Controls | None = None,
     ) -> None:
+        """Without `controls` nothing is cancelled before it runs."""
         self._server = server
+        self._controls = controls or Controls(server)
         self._unit = unit
         self._worker = worker
         self._hooks = hooks
@@ -67,6 +81,8 @@ class Executor:
             signature = self._decode(delivery.body)
         except DecodeError as error:
             return outcomes.undecodable(delivery, error, self._worker)
+        if self._controls.cancelled and (wish := self._controls.wish_for(signature)) is not None:
+            return outcomes.cancelled(delivery, signature, control.cancelled_text(wish.by), self._worker)
         definition = self._find(signature.name)
         if definition is None:
             ignore = signature.ignore_when_task_not_registered
@@ -88,6 +104,11 @@ class Executor:
         error = TaskTimedOut(f"the task ran longer than its hard timeout of {run.definition.hard_timeout:g} s")
         return self._raised(run, error)
 
+    def cancelled(self, run: Run, wish: Wish) -> TaskOutcome:
+        """How a run ends whose process is about to be ended because somebody wants it cancelled at once."""
+        by = f" by {wish.by}" if wish.by else ""
+        return self._raised(run, TaskCancelled(f"the task was cancelled{by}, and its process ended"))
+
     def _final(self, signature: Signature) -> TaskState | None:
         (state,) = self._server.backend.get_states([signature.uuid])
         return state if state is not None and state.is_completed else None
@@ -98,7 +119,7 @@ class Executor:
         try:
             args, kwargs = run.definition.parameters.to_call(run.signature.args)
         except Exception as error:
-            return outcomes.raised(run, error, "error", self._worker, 0.0)
+            return outcomes.raised(run, self._concealed(run, error), "error", self._worker, 0.0)
         try:
             if run.definition.atomic:
                 return self._run_atomically(run, args, kwargs)
@@ -137,9 +158,17 @@ class Executor:
             again = _next_run(signature, error, reason)
         except Exception as trouble:  # no such time
             return outcomes.raised(run, trouble, "error", self._worker, _since(run))
+        error = self._concealed(run, error)
         if again is not None:
             return outcomes.retried(run, error, reason, again, self._worker)
         return outcomes.raised(run, error, "error" if reason == "retry" else reason, self._worker, _since(run))
+
+    def _concealed(self, run: Run, error: BaseException) -> BaseException:
+        """The exception, fit to be stored, logged and told."""
+        if isinstance(error, RetryLater):
+            return error
+        words = self._server.config.mask
+        return concealed(error, words, secrets_of(run.signature, self._server.registry, words))
 
     def _run_atomically(self, run: Run, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Ending:
         if not self._server.supports_atomic:

@@ -89,7 +89,6 @@ class LeasingConsumer(Consumer):
     def __init__(self, file: File, order: QueueOrder, token: str, lease: float) -> None:
         self._file = file
         self._order = order
-        self._queues = order.queues
         self._token = token
         self._lease = lease
         self._held: dict[str, Delivery] = {}
@@ -114,6 +113,9 @@ class LeasingConsumer(Consumer):
 
     def wake(self) -> None:
         self._bell.put(None)
+
+    def pause(self, queues: Collection[str]) -> None:
+        self._order.pause(queues)
 
     def settle(self, deliveries: Sequence[Delivery]) -> list[bool]:
         self._forget(deliveries)
@@ -152,10 +154,10 @@ class LeasingConsumer(Consumer):
         ]
 
     def _visible(self) -> bool:
-        marks = ", ".join("?" * len(self._queues))
+        marks = ", ".join("?" * len(self._order.open))
         statement = f"SELECT 1 FROM message WHERE queue IN ({marks}) AND visible_at <= ? LIMIT 1"
         with self._file.transaction() as connection:
-            return connection.execute(statement, (*self._queues, time.time())).fetchone() is not None
+            return connection.execute(statement, (*self._order.open, time.time())).fetchone() is not None
 
     def _show_again(self, deliveries: Sequence[Delivery], delay: float) -> None:
         self._forget(deliveries)

@@ -163,6 +163,14 @@ class PushConsumer(Consumer):
     def wake(self) -> None:
         self._bell.put(None)
 
+    def pause(self, queues: Collection[str]) -> None:
+        """The subscription ends, and what was pushed but not fetched goes back."""
+        with self._server.lock:
+            self.order.pause(queues)
+            back = [delivery for delivery in self._buffer if delivery.queue in queues]
+            self._buffer = deque(delivery for delivery in self._buffer if delivery.queue not in queues)
+            self._server.requeue([_uncount(self._unsettled.pop(delivery.handle)) for delivery in back])
+
     def settle(self, deliveries: Sequence[Delivery]) -> list[bool]:
         with self._server.lock:
             return [self._unsettled.pop(delivery.handle, None) is not None for delivery in deliveries]

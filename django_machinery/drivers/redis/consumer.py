@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from django_machinery.drivers.redis.keys import QUEUES, QueueKeys
@@ -64,7 +64,7 @@ class RedisConsumer(Consumer):
         self._tend()
         try:
             claim = self._claim_suspects if alone else self._claim
-            deliveries = list(claim(min(limit, MOST)))
+            deliveries = list(claim(min(limit, MOST))) if self._order.open else []
         except BrokerUnavailable:
             # The claim may have been carried out, and its answer lost: look at once, when Redis is back.
             self._is_known, self._tends_at = False, 0.0
@@ -74,10 +74,19 @@ class RedisConsumer(Consumer):
 
     def wait(self, timeout: float) -> None:
         ordinary, self._fetches_ordinary = self._fetches_ordinary, False
-        self._waiter.wait(timeout, takes_messages=ordinary)
+        self._waiter.wait(timeout, takes_messages=ordinary and bool(self._order.open))
 
     def wake(self) -> None:
         self._waiter.wake()
+
+    def pause(self, queues: Collection[str]) -> None:
+        """What a wait has moved here from a queue that is paused now goes back to its head."""
+        self._order.pause(queues)
+        self._waiter.watch(self._open)
+        for keys in self._queues:
+            land = ("LMOVE", keys.landing(self._token), keys.queue, "RIGHT", "LEFT")
+            while keys.queue in queues and self._client.call(keys.queue, land) is not None:
+                pass
 
     def settle(self, deliveries: Sequence[Delivery]) -> list[bool]:
         parts = list(self._by_queue(deliveries))
@@ -119,6 +128,11 @@ class RedisConsumer(Consumer):
         self._waiter.close()
         self._held.clear()
         self._client.calls([(keys.queue, give_back(keys, self._token)) for keys in self._queues])
+
+    @property
+    def _open(self) -> list[QueueKeys]:
+        """The queues that are not paused."""
+        return [self._by_name[name] for name in self._order.open]
 
     def _tend(self) -> None:
         """Take parked messages up again, and give back what was claimed without our knowing."""
@@ -172,7 +186,8 @@ class RedisConsumer(Consumer):
             yield Delivery(body, queue, Handle(keys, field), token, claimed_at=now)
 
     def _claim_suspects(self, limit: int) -> Iterator[Delivery]:
-        groups = [self._queues] if self._client.one_slot else [[keys] for keys in self._queues]
+        queues = self._open
+        groups = [queues] if self._client.one_slot else [[keys] for keys in queues]
         for group in groups:
             places = [
                 place for keys in group for place in (keys.suspects, keys.held(self._token), keys.counter, keys.holders)

@@ -65,8 +65,9 @@ ON CONFLICT (uuid) DO UPDATE SET
 """
 _IF_ABSENT = "ON CONFLICT (uuid) DO NOTHING"
 _AS_CLAIMED = ["claims + 1" if column == "claims" else column for column in CLAIMED_COLUMNS]
+_WAITED = "(julianday({}) - julianday(due_at)) * 86400.0"
 _CLAIMABLE = f"""
-SELECT json_group_array(json_array(rank_, due_at, {", ".join(_AS_CLAIMED)})) FROM (
+SELECT json_group_array(json_array(rank_, due_at, {", ".join(_AS_CLAIMED)}, {_WAITED})) FROM (
     SELECT * FROM machinery_message WHERE {{}} ORDER BY rank_, due_at, id LIMIT ?
 )
 """
@@ -202,10 +203,10 @@ class SQLite(Dialect):
         if not self._fetch(f"SELECT 1 FROM machinery_message WHERE {condition} LIMIT 1", parameters):
             return []
         with self.transaction():
-            ((found,),) = self._fetch(_CLAIMABLE.format(condition), [*parameters, limit])
+            ((found,),) = self._fetch(_CLAIMABLE.format(self.clock(), condition), [*parameters, limit])
             rows = msgspec.json.decode(found)
             self._execute(_CLAIM.format(", ".join(str(row[2]) for row in rows)), [worker_id])
-        return [Claimed._make((*row[2:-1], bool(row[-1]))) for row in sorted(rows)]
+        return [Claimed._make((*row[2:-2], bool(row[-2]), row[-1])) for row in sorted(rows)]
 
     def _text(self, moment: datetime | None) -> str | None:
         """A time as Django's SQLite keeps it."""

@@ -17,7 +17,6 @@ from django_machinery.models import (
     Progress,
     Stat,
     TaskState,
-    Tick,
     UniqueKey,
     WorkerProcess,
 )
@@ -69,7 +68,6 @@ class Retention:
         yield Lock.objects.using(self._alias).filter(expires_at__lt=StoreTime(-DAY))
         yield UniqueKey.objects.using(self._alias).filter(until__lt=StoreTime(-DAY))
         yield Stat.objects.using(self._alias).filter(minute__lt=StoreTime(-FIGURES))
-        yield Tick.objects.using(self._alias).filter(tick_at__lt=StoreTime(-FIGURES))
 
 
 def _delete(rows: QuerySet[Any], limit: int) -> int:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import ClassVar
 from zoneinfo import ZoneInfo
 
+import msgspec
 from django.core.exceptions import ValidationError
 from django.db import connections, models
-from django.db.models import F, Q, QuerySet, Value
+from django.db.models import Q, QuerySet, Value
 from django.db.models.functions import Concat
 from django.utils import timezone
 
@@ -24,7 +24,7 @@ from django_machinery.protocol.signature import Signature
 PLAN = Concat("spec", Value(" "), "timezone", Value(" "), "dst_gap", Value(" "), "dst_overlap")
 """All that the times of a schedule follow from, as the database writes it: `planned_for` holds what it once was."""
 
-UNREADABLE = (CronError, ConfigurationError, KeyError, ValueError, OSError)
+UNREADABLE = (CronError, ConfigurationError, DecodeError, KeyError, ValueError, OSError)
 """What a row raises whose spec, zone or signatures were written past `clean`."""
 
 
@@ -151,12 +151,10 @@ class Schedule(models.Model):
     def invocations(self) -> tuple[Signature, ...]:
         """The signatures. Raises DecodeError."""
         try:
-            found = json.loads(self.signatures)
-        except ValueError as error:
-            raise DecodeError(f"signatures that are no JSON: {error}") from error
-        if not isinstance(found, list):
-            raise DecodeError("signatures that are no JSON array")
-        return tuple(decode_signature(json.dumps(each)) for each in found)
+            found = msgspec.json.decode(self.signatures, type=list[msgspec.Raw])
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            raise DecodeError(f"not a JSON array of signatures: {error}") from error
+        return tuple(decode_signature(bytes(each)) for each in found)
 
     @invocations.setter
     def invocations(self, signatures: Sequence[Signature]) -> None:
@@ -224,11 +222,6 @@ class Schedule(models.Model):
 def encode_invocations(signatures: Sequence[Signature]) -> str:
     """What `Schedule.signatures` holds."""
     return f"[{','.join(encode_signature(signature).decode() for signature in signatures)}]"
-
-
-def planned() -> Q:
-    """The condition that a row's plan is of its present spec, zone and policies."""
-    return Q(planned_for=F("plan"))
 
 
 def _miscounted(kind: str, count: int) -> str:

@@ -51,8 +51,8 @@ class ServerConfig:
     program_name: str = _key(
         "",
         TEXT,
-        "The part of the keys of periodic locks that tells programs apart: what a Go program is called that shares them. "
-        "Empty: as in Go, the file name of what was started, such as `manage.py`.",
+        "What tells programs apart in the keys of periodic locks: the name of the Go program that shares them. Empty: "
+        "as in Go, the file name of what was started, such as `manage.py`.",
         "filepath.Base(os.Args[0])",
     )
     database: str = _key("default", NAME, "The database alias that holds the app's own tables, for every broker.")

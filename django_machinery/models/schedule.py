@@ -14,7 +14,7 @@ from django.db.models import Q, QuerySet, Value
 from django.db.models.functions import Concat
 from django.utils import timezone
 
-from django_machinery import cron
+from django_machinery.cron import GAP_NEXT, GAP_SKIP, OVERLAP_BOTH, OVERLAP_FIRST, DstPolicy, Spec, parse
 from django_machinery.exceptions import ConfigurationError, CronError, DecodeError
 from django_machinery.models.clock import present_time
 from django_machinery.models.fields import WireCharField, WireTextField
@@ -74,12 +74,12 @@ class Schedule(models.Model):
         ALL = "all", "run for each of them"
 
     class DstGap(models.TextChoices):
-        NEXT = cron.GAP_NEXT, "run when the gap ends"
-        SKIP = cron.GAP_SKIP, "skip it"
+        NEXT = GAP_NEXT, "run when the gap ends"
+        SKIP = GAP_SKIP, "skip it"
 
     class DstOverlap(models.TextChoices):
-        FIRST = cron.OVERLAP_FIRST, "run the first time"
-        BOTH = cron.OVERLAP_BOTH, "run both times"
+        FIRST = OVERLAP_FIRST, "run the first time"
+        BOTH = OVERLAP_BOTH, "run both times"
 
     class RunOverlap(models.TextChoices):
         """Whether a tick is sent while the run of the tick before has not ended."""
@@ -138,9 +138,9 @@ class Schedule(models.Model):
         return f"{self.server}:{self.name}"
 
     @property
-    def cron(self) -> cron.Spec:
+    def cron(self) -> Spec:
         """The spec, understood. Raises CronError, or ConfigurationError where croniter is not installed."""
-        return cron.parse(self.spec)
+        return parse(self.spec)
 
     @property
     def zone(self) -> tzinfo:
@@ -196,8 +196,8 @@ class Schedule(models.Model):
             return str(error)
 
     @property
-    def _dst(self) -> cron.DstPolicy:
-        return cron.DstPolicy(gap=self.dst_gap, overlap=self.dst_overlap)
+    def _dst(self) -> DstPolicy:
+        return DstPolicy(gap=self.dst_gap, overlap=self.dst_overlap)
 
     def _faults(self) -> Iterator[tuple[str, object]]:
         try:

@@ -21,7 +21,8 @@ from django_machinery.models.fields import WireCharField, WireTextField
 from django_machinery.protocol.codec import decode_signature, encode_signature
 from django_machinery.protocol.signature import Signature
 
-PLAN = Concat("spec", Value(" "), "timezone", Value(" "), "dst_gap", Value(" "), "dst_overlap")
+_BLANK = Value(" ", WireCharField())
+PLAN = Concat("spec", _BLANK, "timezone", _BLANK, "dst_gap", _BLANK, "dst_overlap", output_field=WireCharField())
 """All that the times of a schedule follow from, as the database writes it: `planned_for` holds what it once was."""
 
 UNREADABLE = (CronError, ConfigurationError, DecodeError, KeyError, ValueError, OSError)

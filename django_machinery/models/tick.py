@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime
 from typing import ClassVar
 
 from django.db import models
 
-from django_machinery.models.clock import StoreTime
 from django_machinery.models.fields import WireCharField
 
 
 class TickManager(models.Manager["Tick"]):
     """What was done at which tick."""
 
-    def expire(self, age: timedelta, limit: int) -> int:
+    def expire(self, before: datetime, limit: int) -> int:
         """Delete up to `limit` ticks of each status that are older; returns how many."""
         count = 0
         for status in Tick.Status.values:
-            old = self.filter(status=status, tick_at__lt=StoreTime(-age.total_seconds())).order_by("tick_at")
+            old = self.filter(status=status, tick_at__lt=before).order_by("tick_at")
             keys = list(old.values_list("pk", flat=True)[:limit])
             count += self.filter(pk__in=keys).delete()[0] if keys else 0
         return count

@@ -61,7 +61,7 @@ class Scheduler:
             self._planned = now
         if _passed(self._verified, now, VERIFY):
             self._planner.verify(self._declared.names, now)
-            self._ticks.expire(TICKS_KEPT, TICKS_DELETED)
+            self._ticks.expire(now - TICKS_KEPT, TICKS_DELETED)
             self._verified = now
 
 

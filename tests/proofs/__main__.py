@@ -20,6 +20,8 @@ PROOFS = {
     "poison": "tests.proofs.poison",
     "stranding": "tests.proofs.stranding",
     "senders": "tests.proofs.senders",
+    "ticks": "tests.proofs.ticks",
+    "missed": "tests.proofs.missed",
 }
 
 

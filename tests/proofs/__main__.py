@@ -22,6 +22,7 @@ PROOFS = {
     "senders": "tests.proofs.senders",
     "ticks": "tests.proofs.ticks",
     "missed": "tests.proofs.missed",
+    "go-schedules": "tests.proofs.go_schedules",
 }
 
 

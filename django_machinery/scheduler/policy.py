@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from django_machinery.models import Schedule
 
-LATE = timedelta(seconds=10)
-"""A tick that is found within this time was not missed: it is sent late, whatever the policy, as when a worker that was
-about to send it was killed."""
+LATE = timedelta(seconds=30)
+"""A tick that is found within this time was not missed: it is sent late, whatever the policy. So long may it take until
+a worker that was killed, or restarted for a new version, has a successor."""
 SECOND = timedelta(seconds=1)
 """Ticks are whole seconds."""
 MOST = 200
@@ -62,7 +62,7 @@ def _missed(schedule: Schedule, first: datetime, late: datetime) -> Iterator[dat
     if schedule.missed == "skip":
         return
     if schedule.catch_up is not None:
-        first = max(first, late + LATE - timedelta(seconds=schedule.catch_up))
+        first = max(first, late + LATE - timedelta(seconds=schedule.catch_up) - datetime.resolution)
     if first >= late:
         return
     if schedule.missed == "all":

@@ -16,9 +16,12 @@ LOOK = 0.5
 """Seconds that a change of a schedule waits at most to be seen."""
 VERIFY = 60.0
 """Seconds between two checks that no plan is too far away, and two deletions of old ticks."""
-APART = 0.03
-"""Seconds over which the looks of several workers at the same tick are spread, so that they do not wait in line."""
-BATCH = 100
+BEHIND = 0.04
+"""Seconds that a worker looks after the time of a tick if another one was faster at the last: usually one fires all, and
+the others only see that it does. At most twice that, at random, so that they do not wait in line either."""
+ASIDE = 0.2
+"""Seconds that a worker stays away, about, when another one is at the schedules that are due."""
+BATCH = 50
 """Schedules that are fired in one transaction."""
 TICKS_KEPT = timedelta(days=7)
 TICKS_DELETED = 20_000
@@ -36,6 +39,7 @@ class Scheduler:
         self._declared = Declared(server, schedules)
         self._planner = Planner(server, schedules)
         self._firing = Firing(server, schedules)
+        self._was_first = False
         self._verified: datetime | None = None
         self._planned: datetime | None = None
 
@@ -49,10 +53,12 @@ class Scheduler:
         found = list(self._planner.planned(self._declared.names, now)[: BATCH + 1])
         due = [schedule for schedule in found[:BATCH] if schedule.next_at is not None and schedule.next_at <= now]
         if due:
-            return 0.0 if self._firing.fire(due, now) else APART
+            self._was_first = self._firing.fire(due, now)
+            return 0.0 if self._was_first else uniform(0.5, 1.5) * ASIDE
         if not found or found[0].next_at is None:
             return LOOK
-        return min(LOOK, (found[0].next_at - now).total_seconds() + uniform(0, APART))
+        behind = 0.0 if self._was_first else uniform(1.0, 2.0) * BEHIND
+        return min(LOOK, (found[0].next_at - now).total_seconds() + behind)
 
     def _tend(self, now: datetime) -> None:
         if _passed(self._planned, now, LOOK):

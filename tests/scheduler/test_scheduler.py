@@ -161,8 +161,8 @@ class TestPolicies:
     def test_what_is_a_little_late_was_not_missed(self, looker: Looker, make: Make, missed: str):
         schedule = make("@every 1s", missed=missed)
         looker.look()
-        looker.look(seconds=9)
-        assert looker.ticks(schedule) == [at(seconds=second) for second in range(1, 10)]
+        looker.look(seconds=29)
+        assert looker.ticks(schedule) == [at(seconds=second) for second in range(1, 30)]
 
     def test_a_month_of_seconds_is_one_run_or_none_and_costs_next_to_nothing(self, looker: Looker, make: Make):
         one, skip = make("@every 1s", missed="one"), make("@every 1s", missed="skip")
@@ -170,7 +170,7 @@ class TestPolicies:
         looker.look()
         now = looker.clock.forward(days=30)
         looker.look(seconds=0.5)
-        late = [now - timedelta(seconds=second) for second in range(9, -1, -1)]
+        late = [now - timedelta(seconds=second) for second in range(29, -1, -1)]
         assert looker.ticks(one) == looker.ticks(skip) == late
         assert looker.ticks(nightly) == [datetime(2026, 4, 1, 3, 30, tzinfo=NOON.tzinfo)]
 
@@ -306,4 +306,4 @@ class TestClocks:
         make("@every 10s")
         assert looker.scheduler.look() == 0.5
         looker.clock.forward(seconds=9.9)
-        assert 0.09 < looker.scheduler.look() < 0.15
+        assert 0.1 <= looker.scheduler.look() <= 0.2

@@ -53,6 +53,16 @@ class ScheduleManager(models.Manager["Schedule"]):
         """Those that have a plan but were disabled or have ended: what they pass over meanwhile is not missed."""
         return self.filter(Q(enabled=False) | Q(ends_at__lt=now), server=server).exclude(planned_for="")
 
+    def lock(self, keys: Sequence[int]) -> dict[int, Schedule]:
+        """These rows, which nobody else gets until the end of the transaction; without those that others have."""
+        features = connections[self.db].features
+        rows = self.filter(pk__in=keys).order_by("pk")
+        if features.has_select_for_update_skip_locked:
+            rows = rows.select_for_update(skip_locked=True)
+        else:  # SQLite: from this statement on the transaction is the only one that writes
+            self.filter(pk=0).update(enabled=False)
+        return {row.pk: row for row in rows}
+
 
 class Schedule(models.Model):
     """When to send which signatures, in a zone of its own."""
@@ -172,6 +182,10 @@ class Schedule(models.Model):
     def covers(self, tick: datetime) -> bool:
         """Is it between `starts_at` and `ends_at`?"""
         return (self.starts_at is None or self.starts_at <= tick) and (self.ends_at is None or tick <= self.ends_at)
+
+    def is_as(self, other: Schedule) -> bool:
+        """Is it still enabled, and planned as when `other` was read?"""
+        return self.enabled and (self.next_at, self.planned_for) == (other.next_at, other.planned_for)
 
     def next_runs(self, count: int = 5, after: datetime | None = None) -> list[datetime]:
         """The next ticks, in UTC, from now or another time on; fewer where it ends; none for a row without sense."""

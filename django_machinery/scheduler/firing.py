@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from django.db import DatabaseError, IntegrityError, transaction
 from django.dispatch import Signal
@@ -15,8 +15,8 @@ from django_machinery import signals
 from django_machinery.exceptions import BackendUnavailable, BrokerUnavailable
 from django_machinery.models.clock import StoreTime
 from django_machinery.models.schedule import UNREADABLE, Schedule, ScheduleManager
+from django_machinery.models.task_state import TaskState
 from django_machinery.models.tick import Tick
-from django_machinery.scheduler.manual import record
 from django_machinery.scheduler.policy import due_ticks
 from django_machinery.scheduler.sending import is_running, send
 from django_machinery.scheduler.sharing import Answer, ask
@@ -26,7 +26,24 @@ if TYPE_CHECKING:
     from django_machinery.scheduler.policy import Due
 
 TRY_AGAIN = (DatabaseError, BrokerUnavailable, BackendUnavailable)
-"""What has to do with the stores and not with the schedule."""
+"""What has to do with the stores and not with a schedule."""
+
+
+class Plan(NamedTuple):
+    """What is to be done about a schedule that is due."""
+
+    schedule: Schedule
+    due: Due
+    answer: Answer
+
+
+class Done(NamedTuple):
+    """What was done about one tick."""
+
+    tick: Tick
+    schedule: Schedule
+    uuids: Sequence[str] = ()
+    error: str = ""
 
 
 class Firing:
@@ -37,94 +54,108 @@ class Firing:
         self._database = server.config.database
         self._schedules = schedules
         self._ticks = Tick.objects.db_manager(self._database)
+        self._states = TaskState.objects.db_manager(self._database)
         self._worker = f"{socket.gethostname()}:{os.getpid()}"
 
-    def fire(self, due: list[Schedule], now: datetime) -> bool:
-        """Deal with what these schedules were due at; returns whether anything was done.
+    def fire(self, due: Sequence[Schedule], now: datetime) -> bool:
+        """Deal with what these schedules were due at; returns whether any was left to deal with.
 
-        Locks of others are asked before the transaction, which is to be short. Where another worker turns out to be
-        at the same schedules, the rest is left to it. Raises what stores that are away raise: nothing was done then.
+        Locks that are shared with other programs are asked before the transaction, which is to be short. Raises what
+        stores that are away raise: nothing was done then.
         """
-        plans = list(self._plans(sorted(due, key=lambda each: each.pk), now))
-        done = len(plans) < len(due)
-        with transaction.atomic(using=self._database):
-            for schedule, plan, answer in plans:
-                if answer is Answer.LATER:
-                    continue
-                if not self._advance(schedule, plan):
-                    break
-                self._fire(schedule, plan.ticks, answer)
-                done = True
-        return done
+        plans = list(self._plans(due, now))
+        try:
+            return self._fire(plans, careful=False)
+        except IntegrityError:
+            return self._fire(plans, careful=True)
+        except TRY_AGAIN:
+            raise
+        except Exception:
+            return self._fire(plans, careful=True)
 
-    def _plans(self, due: list[Schedule], now: datetime) -> Iterator[tuple[Schedule, Due, Answer]]:
+    def _plans(self, due: Sequence[Schedule], now: datetime) -> Iterator[Plan]:
         for schedule in due:
             try:
-                yield schedule, *self._plan(schedule, now)
+                yield self._plan(schedule, now)
             except UNREADABLE as error:
                 self._schedules.filter(pk=schedule.pk).update(next_at=None)
                 self._tell(signals.schedule_failed, schedule, error=str(error))
 
-    def _plan(self, schedule: Schedule, now: datetime) -> tuple[Due, Answer]:
+    def _plan(self, schedule: Schedule, now: datetime) -> Plan:
         """Of ticks whose successor is due as well no lock can tell whether another program sent them, so where it is
         shared they are sent only if the schedule asks for all that were missed."""
-        plan = due_ticks(schedule, now)
-        if not plan.ticks or not self._server.lock.supports_sharing:
-            return plan, Answer.OURS
+        due = due_ticks(schedule, now)
+        if not due.ticks or not self._server.lock.supports_sharing:
+            return Plan(schedule, due, Answer.OURS)
         if schedule.missed != Schedule.Missed.ALL:
-            plan = plan._replace(ticks=plan.ticks[-1:])
-        return plan, ask(self._server, schedule, plan.ticks[-1])
+            due = due._replace(ticks=due.ticks[-1:])
+        return Plan(schedule, due, ask(self._server, schedule, due.ticks[-1]))
 
-    def _advance(self, schedule: Schedule, plan: Due) -> bool:
-        """Take the schedule's ticks up to now off everybody's list; false if somebody else has, or changed it."""
-        same = self._schedules.filter(
-            pk=schedule.pk, enabled=True, next_at=schedule.next_at, planned_for=schedule.planned_for
-        )
-        return bool(same.update(next_at=schedule.next_after(plan.until)))
+    def _fire(self, plans: Sequence[Plan], *, careful: bool) -> bool:
+        """One transaction. `careful`: a savepoint a tick, so that one that cannot be sent, or was before, is found."""
+        with transaction.atomic(using=self._database):
+            mine = self._lock([plan for plan in plans if plan.answer is not Answer.LATER])
+            done: list[Done] = []
+            for plan in mine:
+                for tick in plan.due.ticks:
+                    done += self._deal_carefully(plan, tick) if careful else [self._deal(plan, tick)]
+                plan.schedule.next_at = plan.schedule.next_after(plan.due.until)
+            if not careful:
+                self._ticks.bulk_create([each.tick for each in done])
+            self._record([plan.schedule for plan in mine], done)
+        for each in done:
+            self._announce(each)
+        return bool(mine)
 
-    def _fire(self, schedule: Schedule, ticks: list[datetime], answer: Answer) -> None:
-        last = schedule.last_uuid
-        for tick in ticks:
-            if answer is Answer.ELSEWHERE:
-                self._skip(schedule, tick, Tick.Status.ELSEWHERE)
-            elif schedule.run_overlap == Schedule.RunOverlap.SKIP and is_running(self._server, schedule):
-                self._skip(schedule, tick, Tick.Status.SKIPPED)
-            else:
-                self._send(schedule, tick)
-        if schedule.last_uuid != last:
-            schedule.save(using=self._database, update_fields=["last_at", "last_uuid"])
+    def _lock(self, plans: Sequence[Plan]) -> list[Plan]:
+        """The plans of schedules that nobody else is at, and nobody has changed, since they were made."""
+        rows = self._schedules.lock([plan.schedule.pk for plan in plans])
+        found = [(rows.get(plan.schedule.pk), plan) for plan in plans]
+        return [plan._replace(schedule=row) for row, plan in found if row is not None and row.is_as(plan.schedule)]
 
-    def _send(self, schedule: Schedule, tick: datetime) -> None:
+    def _deal_carefully(self, plan: Plan, tick: datetime) -> list[Done]:
         try:
             with transaction.atomic(using=self._database):
-                sent = send(self._server, schedule)
-                self._claim(schedule, tick, Tick.Status.SENT, uuid=sent.last, sent_at=StoreTime())
-                record(self._server, schedule, sent)
+                done = self._deal(plan, tick)
+                done.tick.save(using=self._database)
+            return [done]
         except IntegrityError:
-            return  # the clock or the plan went back: this tick was dealt with before
+            return []  # the clock or the plan went back: this tick was dealt with before
         except TRY_AGAIN:
             raise
         except Exception as error:
-            self._skip(schedule, tick, Tick.Status.FAILED)
-            self._tell(signals.schedule_failed, schedule, error=f"{type(error).__name__}: {error}")
-            return
+            row = self._tick(plan.schedule, tick, Tick.Status.FAILED)
+            self._ticks.bulk_create([row], ignore_conflicts=True)
+            return [Done(row, plan.schedule, error=f"{type(error).__name__}: {error}")]
+
+    def _deal(self, plan: Plan, tick: datetime) -> Done:
+        schedule = plan.schedule
+        if plan.answer is Answer.ELSEWHERE:
+            return Done(self._tick(schedule, tick, Tick.Status.ELSEWHERE), schedule)
+        if schedule.run_overlap == Schedule.RunOverlap.SKIP and is_running(self._server, schedule):
+            return Done(self._tick(schedule, tick, Tick.Status.SKIPPED), schedule)
+        sent = send(self._server, schedule)
         schedule.last_at, schedule.last_uuid = tick, sent.last
-        self._tell(signals.tick_sent, schedule, tick_at=tick, uuid=sent.last)
+        row = self._tick(schedule, tick, Tick.Status.SENT, uuid=sent.last, sent_at=StoreTime())
+        return Done(row, schedule, sent.uuids)
 
-    def _skip(self, schedule: Schedule, tick: datetime, status: Tick.Status) -> None:
-        try:
-            with transaction.atomic(using=self._database):
-                self._claim(schedule, tick, status)
-        except IntegrityError:
-            return
-        if status is not Tick.Status.FAILED:
-            self._tell(signals.tick_skipped, schedule, tick_at=tick, reason=str(status.value))
+    def _tick(self, schedule: Schedule, tick: datetime, status: Tick.Status, **columns: object) -> Tick:
+        return Tick(schedule_key=schedule.key, tick_at=tick, status=status, worker=self._worker, **columns)
 
-    def _claim(self, schedule: Schedule, tick: datetime, status: Tick.Status, **columns: object) -> None:
-        self._ticks.create(schedule_key=schedule.key, tick_at=tick, status=status, worker=self._worker, **columns)
+    def _record(self, schedules: Sequence[Schedule], done: Sequence[Done]) -> None:
+        if schedules:
+            self._schedules.bulk_update(schedules, ["next_at", "last_at", "last_uuid"])
+        if self._server.backend.supports_transactions:
+            self._states.belong([(each.schedule.pk, uuid) for each in done for uuid in each.uuids])
+
+    def _announce(self, done: Done) -> None:
+        tick = done.tick
+        if done.error:
+            self._tell(signals.schedule_failed, done.schedule, error=done.error)
+        elif tick.status == Tick.Status.SENT:
+            self._tell(signals.tick_sent, done.schedule, tick_at=tick.tick_at, uuid=tick.uuid)
+        else:
+            self._tell(signals.tick_skipped, done.schedule, tick_at=tick.tick_at, reason=str(tick.status))
 
     def _tell(self, signal: Signal, schedule: Schedule, **facts: object) -> None:
-        transaction.on_commit(
-            lambda: signal.send_robust(Server, server=self._server.alias, schedule=schedule.name, **facts),
-            using=self._database,
-        )
+        signal.send_robust(Server, server=self._server.alias, schedule=schedule.name, **facts)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from django.db import transaction
 
 from django_machinery.exceptions import ConfigurationError
-from django_machinery.scheduler.sending import Sent, send
+from django_machinery.scheduler.sending import send
 
 if TYPE_CHECKING:
     from django_machinery.models import Schedule
@@ -28,22 +28,16 @@ def run_now(schedule: Schedule) -> list[str]:
 
     It runs even while the schedule is disabled, and whatever the last run does. Raises as `sending.send`.
     """
+    from django_machinery.models import TaskState  # not before the apps are loaded
+
     server = resolve(schedule.server)
     with transaction.atomic(using=server.config.database):
         sent = send(server, schedule)
-        record(server, schedule, sent)
+        if server.backend.supports_transactions:
+            TaskState.objects.db_manager(server.config.database).belong([(schedule.pk, uuid) for uuid in sent.uuids])
         schedule.last_at, schedule.last_uuid = (
             type(schedule).objects.db_manager(server.config.database).now(),
             sent.last,
         )
         schedule.save(using=server.config.database, update_fields=["last_at", "last_uuid"])
     return sent.uuids
-
-
-def record(server: Server, schedule: Schedule, sent: Sent) -> None:
-    """Let the states of what was sent say from which schedule they are, where they are rows of this database."""
-    from django_machinery.models import TaskState  # not before the apps are loaded
-
-    if server.backend.supports_transactions:
-        states = TaskState.objects.using(server.config.database).filter(uuid__in=sent.uuids)
-        states.update(schedule_id=schedule.pk)

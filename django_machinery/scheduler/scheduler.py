@@ -17,8 +17,8 @@ LOOK = 0.5
 VERIFY = 60.0
 """Seconds between two checks that no plan is too far away, and two deletions of old ticks."""
 BEHIND = 0.04
-"""Seconds that a worker looks after the time of a tick if another one was faster at the last: usually one fires all, and
-the others only see that it does. At most twice that, at random, so that they do not wait in line either."""
+"""Seconds that a worker looks after the time of a tick if another one was faster at the last: usually one fires all,
+and the others only see that it does. At most twice that, at random, so that they do not wait in line either."""
 ASIDE = 0.2
 """Seconds that a worker stays away, about, when another one is at the schedules that are due."""
 BATCH = 50

@@ -1,6 +1,16 @@
 """The subcommands of `manage.py machinery`, a module each: what it is (HELP), what it takes, what it does."""
 
-from django_machinery.management.subcommands import child, dead, delayed, pending, purge, requeue, send, worker
+from django_machinery.management.subcommands import (
+    child,
+    dead,
+    delayed,
+    import_celery_beat,
+    pending,
+    purge,
+    requeue,
+    send,
+    worker,
+)
 from django_machinery.management.subcommands.base import Subcommand
 
 SUBCOMMANDS: dict[str, Subcommand] = {
@@ -11,5 +21,6 @@ SUBCOMMANDS: dict[str, Subcommand] = {
     "dead": dead,
     "requeue": requeue,
     "purge": purge,
+    "import_celery_beat": import_celery_beat,
     "child": child,
 }

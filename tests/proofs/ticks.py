@@ -101,10 +101,10 @@ def _count(ledger: Ledger, database: str, made: list[Schedule], first: datetime,
     states = list(
         TaskState.objects.using(database).filter(schedule_id__isnull=False).values_list("uuid", "schedule_id")
     )
-    tasks_of = Counter(keys[schedule] for uuid, schedule in states if uuid in uuids)
+    tasks_of = Counter(keys[schedule] for uuid, schedule in states if schedule is not None and uuid in uuids)
     orphans = {uuid for uuid, _ in states} - set(Tick.objects.using(database).values_list("uuid", flat=True))
     times = rows.filter(sent_at__isnull=False).values_list("tick_at", "sent_at")
-    delays = [(sent_at - tick_at).total_seconds() for tick_at, sent_at in times]
+    delays = [(sent_at - tick_at).total_seconds() for tick_at, sent_at in times if sent_at is not None]
     missing, double = len(wanted - sent.keys()), sum(sent.values()) - len(sent)
     ledger.enter(ticks=len(wanted), sent=sum(sent.values()), missing=missing, double=double)
     ledger.enter(p50_late=percentile(delays, 0.5), p99_late=percentile(delays, 0.99), max_late=max(delays))

@@ -17,6 +17,7 @@ from django_machinery.conf.kinds import (
     TEXT,
     URL,
     WAIT,
+    WEIGHTS,
     WHOLE_SECONDS,
     Kind,
 )
@@ -47,6 +48,12 @@ class ServerConfig:
         NAMES,
         "The queues that `runworker` consumes, the most urgent first. Empty: `DEFAULT_QUEUE`.",
         "NewCustomQueueWorker(queue)",
+    )
+    queue_weights: Mapping[str, int] = _key(
+        {},
+        WEIGHTS,
+        "Which of its queues a worker asks first is drawn by lot each time, by these weights; a queue that is not "
+        "named weighs 1. Empty: always in the order of `QUEUES`.",
     )
     program_name: str = _key(
         "",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import random
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,14 +37,31 @@ class Delivery:
         return self.claim > 1 or self.suspect or self.crashes > 0
 
 
+class QueueOrder:
+    """In which order a consumer asks its queues: as they are given or, with weights, by lot before each fetch."""
+
+    def __init__(self, queues: Sequence[str], weights: Mapping[str, int]) -> None:
+        """`weights` by queue; one that is not named weighs 1. Empty: the order is that of `queues`."""
+        self.queues = tuple(queues)
+        self._weights = [weights.get(queue, 1) for queue in queues] if weights else []
+
+    def next(self) -> Sequence[str]:
+        """All queues. Each is the first with the probability of its share in the sum of the weights, and so on for the
+        second among those that are left: nobody starves."""
+        if not self._weights:
+            return self.queues
+        lots = [random.expovariate(weight) for weight in self._weights]
+        return [queue for _, queue in sorted(zip(lots, self.queues, strict=True))]
+
+
 class Consumer:
     """One worker process's subscription to some queues: `fetch` and `wait` from one thread, the rest from any."""
 
     def fetch(self, limit: int, *, alone: bool = False) -> list[Delivery]:
         """Claim up to `limit` messages, by priority and then age, in one round trip; an empty list when there are none.
 
-        With `alone` only suspects are handed out, without it none are, on a broker whose `supports_isolation` is true.
-        Raises `BrokerUnavailable`.
+        A broker that pushes lets in no more than `limit` until the next call. With `alone` only suspects are handed
+        out, without it none are, on a broker whose `supports_isolation` is true. Raises `BrokerUnavailable`.
         """
         raise NotImplementedError
 

@@ -20,6 +20,7 @@ from urllib.parse import parse_qs, urlsplit
 from django_machinery.exceptions import BrokerUnavailable, MessageTooLarge
 from django_machinery.protocol.codec import encode_signature
 from django_machinery.seams.broker import Broker, Consumer, Delivery, Lease
+from django_machinery.seams.consumer import QueueOrder
 
 if TYPE_CHECKING:
     from django_machinery.conf import ServerConfig
@@ -85,9 +86,10 @@ class File:
 
 
 class LeasingConsumer(Consumer):
-    def __init__(self, file: File, queues: Sequence[str], token: str, lease: float) -> None:
+    def __init__(self, file: File, order: QueueOrder, token: str, lease: float) -> None:
         self._file = file
-        self._queues = queues
+        self._order = order
+        self._queues = order.queues
         self._token = token
         self._lease = lease
         self._held: dict[str, Delivery] = {}
@@ -96,7 +98,7 @@ class LeasingConsumer(Consumer):
     def fetch(self, limit: int, *, alone: bool = False) -> list[Delivery]:
         found: list[Delivery] = []
         with self._file.transaction() as connection:
-            for queue in self._queues:
+            for queue in self._order.next():
                 found += self._receive(connection, queue, min(limit, BATCH) - len(found))
         self._held.update({delivery.handle[1]: delivery for delivery in found})
         return found
@@ -190,7 +192,8 @@ class LeasingBroker(Broker):
             self._insert(connection, (queue, body))
 
     def consumer(self, queues: Sequence[str], names: Collection[str], token: str) -> LeasingConsumer:
-        return LeasingConsumer(self._file, queues, token or secrets.token_hex(4), self.config.lease)
+        order = QueueOrder(queues, self.config.queue_weights)
+        return LeasingConsumer(self._file, order, token or secrets.token_hex(4), self.config.lease)
 
     def depth(self, queue: str) -> int:
         with self._file.transaction() as connection:

@@ -14,7 +14,7 @@ from django_machinery.drivers.orm.store import retried, translated
 from django_machinery.drivers.orm.watch import Bell, VersionWatch, Watch
 from django_machinery.exceptions import BrokerError, BrokerUnavailable
 from django_machinery.models import Message
-from django_machinery.seams.broker import Consumer, Delivery
+from django_machinery.seams.consumer import Consumer, Delivery, QueueOrder
 
 if TYPE_CHECKING:
     from django_machinery.drivers.orm.notify import Notifier
@@ -30,7 +30,7 @@ class OrmConsumer(Consumer):
     def __init__(
         self,
         alias: str,
-        queues: Sequence[str],
+        order: QueueOrder,
         names: Collection[str],
         token: str,
         worker_id: int,
@@ -39,7 +39,8 @@ class OrmConsumer(Consumer):
     ) -> None:
         self.worker_id = worker_id
         self._alias = alias
-        self._queues = list(queues)
+        self._order = order
+        self._queues = list(order.queues)
         self._names = sorted(names)
         self._token = token
         self._notifier = notifier
@@ -97,7 +98,7 @@ class OrmConsumer(Consumer):
         self._bell.close()
 
     def _claim(self, limit: int, alone: bool) -> list[Claimed]:
-        claimed = self._messages.claim(self.worker_id, self._queues, limit, alone=alone)
+        claimed = self._messages.claim(self.worker_id, self._order.next(), limit, alone=alone)
         now = time.monotonic()
         if not alone and len(claimed) < limit and now - self._parked_at >= PARKED_EVERY:
             self._parked_at = now

@@ -12,7 +12,7 @@ from django_machinery.drivers.redis.leases import give_back
 from django_machinery.drivers.redis.script import Script
 from django_machinery.drivers.redis.waiting import Waiter
 from django_machinery.exceptions import BrokerUnavailable
-from django_machinery.seams.broker import Consumer, Delivery
+from django_machinery.seams.consumer import Consumer, Delivery, QueueOrder
 
 if TYPE_CHECKING:
     from django_machinery.conf import ServerConfig
@@ -45,6 +45,8 @@ class RedisConsumer(Consumer):
     def __init__(self, client: Client, queues: Sequence[QueueKeys], token: str, config: ServerConfig) -> None:
         self._client = client
         self._queues = queues
+        self._order = QueueOrder([keys.queue for keys in queues], config.queue_weights)
+        self._by_name = {keys.queue: keys for keys in queues}
         self._token = token
         self._has_priorities = config.redis_priorities
         self._waiter = Waiter(client, queues, token, config)
@@ -143,7 +145,8 @@ class RedisConsumer(Consumer):
 
     def _claim(self, limit: int) -> Iterator[Delivery]:
         """In one step for all queues where they can be in one, else in a step each, until there are enough."""
-        groups = [self._queues] if self._client.one_slot else [[keys] for keys in self._queues]
+        queues = [self._by_name[name] for name in self._order.next()]
+        groups = [queues] if self._client.one_slot else [[keys] for keys in queues]
         for group in groups:
             places = [place for keys in group for place in self._claim_places(keys)]
             nonce = secrets.token_hex(4).encode()

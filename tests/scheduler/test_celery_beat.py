@@ -13,8 +13,6 @@ from django_machinery import servers
 from django_machinery.models import Schedule
 from tests.databases import on_databases
 
-pytestmark = on_databases("default", "mariadb", "postgres")
-
 TABLES = {
     "crontabschedule": "id integer, minute varchar(240), hour varchar(96), day_of_month varchar(124), "
     "month_of_year varchar(64), day_of_week varchar(64), timezone varchar(63)",
@@ -75,6 +73,7 @@ def run(database: str, *options: str) -> tuple[str, str]:
     return out.getvalue(), err.getvalue()
 
 
+@on_databases("default", "mariadb", "postgres")
 def test_crontabs_and_intervals_are_imported(beat: Any, database: str):
     beat("nightly", ("30", "3", "*", "*", "mon-fri", "Europe/Berlin"), args="[3]", kwargs='{"deep": true}', priority=5)
     beat("often", interval=(90, "minutes"), enabled=False, start_time=datetime(2030, 1, 1), queue="fast")
@@ -89,6 +88,7 @@ def test_crontabs_and_intervals_are_imported(beat: Any, database: str):
     assert often.invocations[0].queue == "fast"
 
 
+@on_databases("default")
 @pytest.mark.parametrize(
     ("reason", "columns"),
     [
@@ -112,6 +112,7 @@ def test_what_cannot_be_imported_is_told(beat: Any, database: str, reason: str, 
     assert not Schedule.objects.using(database).exists()
 
 
+@on_databases("default")
 def test_a_dry_run_changes_nothing_and_a_second_run_leaves_what_is_there(beat: Any, database: str):
     beat("often", interval=(5, "seconds"))
     run(database, "--dry-run")
@@ -122,6 +123,7 @@ def test_a_dry_run_changes_nothing_and_a_second_run_leaves_what_is_there(beat: A
     assert Schedule.objects.using(database).count() == 1
 
 
+@on_databases("default")
 def test_a_database_without_its_tables_is_told(database: str):
     with pytest.raises(CommandError, match="django_celery_beat_periodictask"):
         run(database)

@@ -15,7 +15,7 @@ from django_machinery.models import Message, Schedule
 from django_machinery.scheduler import run_now
 
 if not apps.is_installed("django.contrib.admin"):
-    pytest.skip("pytest --ds tests.settings_admin tests/admin", allow_module_level=True)
+    pytest.skip("without the admin: pytest --ds tests.settings_admin tests/admin", allow_module_level=True)
 
 pytestmark = pytest.mark.django_db
 

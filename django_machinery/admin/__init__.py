@@ -1,0 +1,3 @@
+"""The pages of the queue in Django's admin."""
+
+from django_machinery.admin import schedules  # noqa: F401

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from django_machinery.models.fields import WireCharField
 
@@ -31,6 +32,12 @@ class QueueControl(models.Model):
 
     class Meta:
         db_table = "machinery_queue_control"
+        verbose_name = _("queue")
+        verbose_name_plural = _("queues")
+        permissions: ClassVar = [
+            ("pause_queuecontrol", "Can pause and resume queues"),
+            ("purge_queuecontrol", "Can purge queues"),
+        ]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["server", "queue", "name"], name="machinery_control_of")
         ]

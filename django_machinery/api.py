@@ -55,12 +55,12 @@ def send_chord(
     return servers[server].send_chord(chord, send_concurrency, database=database)
 
 
-def cancel_task(uuid: str, *, server: str = "default", by: str = "") -> None:
-    """Ask a running task to end: it sees `context.cancelled`, and an `async def` task is ended by `TaskCancelled`.
+def cancel_task(uuid: str, *, server: str = "default", by: str = "", hard: bool = False) -> None:
+    """Ask that a task ends: one that waits will not run, one that runs is asked to stop, as `control.cancel` says.
 
-    A task that waits is told when it has started. `by` says who asked, for operators.
+    With `hard` a running task is ended together with its process. `by` says who asked, for operators.
     """
-    control.cancel(servers[server], uuid, by)
+    control.cancel(servers[server], [uuid], by, hard=hard)
 
 
 async def asend_task(

@@ -25,6 +25,12 @@ from django_machinery.protocol.codec import DEFAULT_LIMITS, Limits
 
 T = TypeVar("T")
 
+MASKED = (
+    *("password", "passwd", "passphrase", "secret", "token", "api_key", "access_key", "private_key"),
+    *("authorization", "credential", "cookie", "csrf", "session_key", "card_number", "cvv"),
+)
+"""Words in the names of values that are not shown."""
+
 
 def _key(default: T, kind: Kind, doc: str, go: str = "") -> T:
     metadata = {"kind": kind, "doc": doc, "go": go}
@@ -84,6 +90,14 @@ class ServerConfig:
     )
     max_message_elements: int = _key(
         DEFAULT_LIMITS.max_elements, COUNT, "The most JSON values in a message that is decoded."
+    )
+    mask: tuple[str, ...] = _key(
+        MASKED,
+        NAMES,
+        "Arguments whose name has one of these words in it are not shown, in the admin, in logs and in errors.",
+    )
+    stats: bool = _key(
+        True, FLAG, "Workers record figures for the admin's charts: every 10 seconds what they did, in one statement."
     )
     notify_dsn: str = _key(
         "",

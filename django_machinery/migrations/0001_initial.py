@@ -53,12 +53,20 @@ class Migration(migrations.Migration):
                 ("generation", models.IntegerField(default=0)),
                 ("requested_at", models.DateTimeField()),
                 ("requested_by", django_machinery.models.fields.WireCharField(blank=True, default="", max_length=255)),
+                ("hard", models.BooleanField(default=False)),
                 ("applied_at", models.DateTimeField(blank=True, null=True)),
             ],
             options={
                 "db_table": "machinery_cancellation",
                 "constraints": [
                     models.UniqueConstraint(fields=("server", "uuid", "generation"), name="machinery_cancellation_of")
+                ],
+                "indexes": [
+                    django_machinery.models.fields.SparseIndex(
+                        fields=["server", "id"],
+                        name="machinery_cancellation_open",
+                        where=models.Q(("applied_at__isnull", True)),
+                    )
                 ],
             },
         ),
@@ -261,6 +269,7 @@ class Migration(migrations.Migration):
                 ("name", django_machinery.models.fields.WireCharField(max_length=255)),
                 ("outcome", django_machinery.models.fields.WireCharField(max_length=16)),
                 ("worker_id", models.BigIntegerField(default=0)),
+                ("span", models.IntegerField(default=0)),
                 ("count", models.BigIntegerField(default=0)),
                 ("wait_ms", models.BigIntegerField(default=0)),
                 ("run_ms", models.BigIntegerField(default=0)),

@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar
 
 from django.db import models, transaction
-from django.db.models import Case, Count, F, Q, QuerySet, Value, When
+from django.db.models import Case, Count, F, Min, Q, QuerySet, Value, When
 
+from django_machinery.models.clock import StoreTime
 from django_machinery.models.fields import SparseIndex, WireCharField, WireTextField
 from django_machinery.models.managers import HotManager
 from django_machinery.models.sql.rows import Claimed, Fence, NewMessage, OutboxRow, Step
@@ -104,6 +105,26 @@ class MessageManager(HotManager["Message"]):
         """What waits for its time, soonest first."""
         return self.filter(status=Message.Status.LATER).order_by("due_at", "id")
 
+    def take(self, worker_id: int, uuids: Sequence[str]) -> list[Claimed]:
+        """Claim the messages of these tasks that wait, whatever for."""
+        waiting = self.filter(uuid__in=list(uuids), status__in=_WAITING)
+        if not waiting.update(status=Message.Status.CLAIMED, worker_id=worker_id, claims=F("claims") + 1):
+            return []
+        taken = self.filter(uuid__in=list(uuids), status=Message.Status.CLAIMED, worker_id=worker_id)
+        return [Claimed(*row) for row in taken.values_list(*Claimed._fields[:-1])]
+
+    def hasten(self, uuids: Sequence[str]) -> list[str]:
+        """Make delayed messages of these tasks ready; returns the queue of each."""
+        delayed = self.filter(uuid__in=list(uuids), status=Message.Status.LATER)
+        queues = list(delayed.values_list("queue", flat=True))
+        delayed.update(status=Message.Status.READY, due_at=StoreTime())
+        return queues
+
+    def tally(self) -> QuerySet[Message, tuple[str, int, int, datetime]]:
+        """Of each queue and status of what waits: how many, and since or until when the first."""
+        kinds = self.filter(status__in=(Message.Status.READY, Message.Status.LATER, Message.Status.SUSPECT))
+        return kinds.order_by().values_list("queue", "status").annotate(Count("id"), Min("due_at"))
+
     def suspects(self, queues: Sequence[str]) -> QuerySet[Message]:
         """What waits to be run alone."""
         return self.filter(status=Message.Status.SUSPECT, queue__in=queues)
@@ -120,6 +141,16 @@ class MessageManager(HotManager["Message"]):
     def outbox_due(self, server: str, limit: int) -> list[OutboxRow]:
         """Messages for a relay to publish; no other relay gets them for a while."""
         return self.sql.take_outbox(server, limit, RELAY_TIME)
+
+    def outbox_hasten(self, server: str, uuids: Sequence[str]) -> int:
+        """Make messages of a server's outbox due now; returns how many."""
+        kept = self.filter(uuid__in=list(uuids), status=Message.Status.OUTBOX, relay_to=server)
+        return kept.filter(due_at__gt=StoreTime()).update(due_at=StoreTime())
+
+    def outbox_queues(self, server: str) -> dict[str, int]:
+        """How many messages of each queue wait in a server's outbox."""
+        kept = self.filter(status=Message.Status.OUTBOX, relay_to=server)
+        return dict(kept.order_by().values_list("queue").annotate(Count("id")))
 
     def outbox_delete(self, rows: Iterable[Fence]) -> int:
         """Delete what was published, unless it was written again meanwhile; returns how many rows."""
@@ -202,3 +233,6 @@ class Message(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} {self.uuid} on {self.queue}"
+
+
+_WAITING = (Message.Status.READY, Message.Status.LATER, Message.Status.PARKED, Message.Status.SUSPECT)

@@ -66,6 +66,16 @@ class TaskStateManager(HotManager["TaskState"]):
         found = (self.wire_rows(self.filter(uuid__in=chunk)) for chunk in chunks(uuids, CHUNK))
         return {row.uuid: row for rows in found for row in rows}
 
+    def signatures(self, uuids: Sequence[str]) -> dict[str, str]:
+        """The messages of these tasks, as they were sent."""
+        rows = self.values_list("uuid", "signature")
+        return {uuid: text for chunk in chunks(uuids, CHUNK) for uuid, text in rows.filter(uuid__in=chunk)}
+
+    def newest(self, server: str, before: datetime | None) -> models.QuerySet[TaskState]:
+        """The tasks of a server that were sent before a time, the newest first."""
+        rows = self.filter(server=server) if before is None else self.filter(server=server, created_at__lt=before)
+        return rows.order_by("-id")
+
     def members(self, group_uuid: str) -> models.QuerySet[TaskState]:
         """The rows of a group's members, in their order."""
         return self.filter(group_uuid=group_uuid).order_by("group_index", "id")

@@ -8,6 +8,7 @@ from hashlib import sha256
 from typing import ClassVar, NamedTuple
 
 from django.db import models
+from django.db.models import Case, Value, When
 from django.utils.translation import gettext_lazy as _
 
 from django_machinery.models.clock import StoreTime
@@ -69,6 +70,15 @@ class WorkerProcessManager(models.Manager["WorkerProcess"]):
         """Note how busy processes are."""
         for token, busy, done, failed, rss in beats:
             self.filter(token=token).update(busy=busy, done=done, failed=failed, rss=rss, beat_at=StoreTime())
+
+    def roll(self, server: str, silent: float) -> list[WorkerProcess]:
+        """The processes of a server: those that live first, by name; `stale` after so many seconds without a beat."""
+        heard = When(beat_at__gte=StoreTime(-silent), then=Value(False))
+        rows = self.filter(server=server).annotate(silent=Case(heard, default=Value(True)))
+        found: list[WorkerProcess] = list(rows.order_by("silent", "host", "pid", "id").defer("names"))
+        for process in found:
+            process.stale = process.silent  # type: ignore[attr-defined]
+        return found
 
     def id_of(self, token: str) -> int | None:
         """The row of a process, lost or not."""
@@ -133,6 +143,9 @@ class WorkerProcess(models.Model):
     lease_until = models.DateTimeField(null=True)
     """By the database's clock; null: lost, and never held again."""
     stopping = models.BooleanField(default=False)
+
+    stale: bool = False
+    """Not heard of for long: set by `WorkerProcessManager.roll`."""
 
     objects: ClassVar[WorkerProcessManager] = WorkerProcessManager()
 

@@ -95,6 +95,13 @@ class Parameters:
             self._convert_rest(arg) for arg in given[len(converters) :]
         ], {}
 
+    def names_for(self, args: Sequence[Arg]) -> list[str]:
+        """For each argument of a message the name of its parameter, for people; empty where there is none for it."""
+        named, unnamed = self._split(args)
+        free = iter([name for name in self._positional if name not in named])
+        by_identity = {id(arg): next(free, self._rest or "") for arg in unnamed}
+        return [by_identity.get(id(arg), arg.name) for arg in args]
+
     def _fits(self, count: int) -> bool:
         return count >= self._needed and (count <= len(self._positional) or self._rest is not None)
 

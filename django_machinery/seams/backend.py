@@ -80,7 +80,9 @@ class ResultBackend:
     """
 
     supports_listing: ClassVar[bool] = False
-    """States can be listed, not only looked up."""
+    """States can be listed, not only looked up: `list_states` works."""
+    keeps_signatures: ClassVar[bool] = False
+    """The invocation is kept with the state: `signatures` knows it, so that a task can be run again."""
     supports_transactions: ClassVar[bool] = False
     """Writes take part in the caller's database transaction."""
     keeps_results: ClassVar[bool] = True
@@ -104,6 +106,18 @@ class ResultBackend:
 
     def get_states(self, uuids: Sequence[str]) -> list[TaskState | None]:
         """The states in the order asked; None where there is none (never sent, or expired)."""
+        raise NotImplementedError
+
+    def signatures(self, uuids: Sequence[str]) -> list[Signature | None]:
+        """The invocations as they were last sent, in the order asked; None where there is none that can be read."""
+        return [None] * len(uuids)
+
+    def list_states(self, limit: int, before: datetime | None = None) -> list[TaskState]:
+        """The newest states of this server, of those sent before that time; the newest first."""
+        raise NotImplementedError
+
+    def count_states(self) -> dict[str, int]:
+        """How many tasks of this server are in each state: exactly up to 100,000, beyond that about."""
         raise NotImplementedError
 
     def wait(self, uuids: Sequence[str], timeout: float) -> list[TaskState | None]:

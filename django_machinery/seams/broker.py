@@ -6,6 +6,7 @@ the type. `tests/contracts/broker.py` is this page as tests.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,7 +24,11 @@ if TYPE_CHECKING:
     from django_machinery.seams.backend import ResultBackend, StateChange
 
 
-__all__ = ["Broker", "Consumer", "Delivery", "Lease", "Waiting"]
+__all__ = ["Backlog", "Broker", "Consumer", "Delivery", "Lease", "Waiting"]
+
+
+LISTED = 1000
+"""The most delayed messages that are read to count them."""
 
 
 class Lease(Enum):
@@ -46,6 +51,17 @@ class Waiting:
     due_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What waits on one queue."""
+
+    queue: str
+    ready: int
+    delayed: int
+    oldest: float | None = None
+    """Seconds for which the message that has been ready the longest waits; None: there is none, or nobody can tell."""
+
+
 class Broker:
     """A store of messages. One object per server alias and process; safe to use from several threads.
 
@@ -60,6 +76,8 @@ class Broker:
     """`pending` and `delayed` work."""
     supports_isolation: ClassVar[bool] = False
     """Suspects can be fetched apart from the rest."""
+    supports_lookup: ClassVar[bool] = False
+    """A waiting message is found by the UUID of its task: `Consumer.take` works."""
     supports_transactions: ClassVar[bool] = False
     """`publish` takes part in the caller's database transaction, so no outbox is needed."""
     executes_inline: ClassVar[bool] = False
@@ -124,6 +142,10 @@ class Broker:
         """Make delayed messages ready that are due, oldest first; returns how many."""
         return 0
 
+    def hasten(self, uuids: Sequence[str]) -> int:
+        """Make delayed messages of these tasks due now; returns how many. None where the broker cannot delay."""
+        return 0
+
     def suspects(self, queues: Sequence[str]) -> int:
         """How many messages wait to be run alone on these queues."""
         return 0
@@ -139,6 +161,15 @@ class Broker:
     def depth(self, queue: str) -> int:
         """How many messages are ready on a queue."""
         raise NotImplementedError
+
+    def backlogs(self, queues: Sequence[str]) -> list[Backlog]:
+        """What waits on these queues and, where the store can tell, on further ones.
+
+        Of delayed messages only the `LISTED` soonest are counted where they have to be listed for it.
+        """
+        listed = self.delayed(LISTED) if self.supports_delay and self.supports_listing else []
+        delayed = Counter(message.queue for message in listed)
+        return [Backlog(queue, self.depth(queue), delayed[queue]) for queue in {*queues, *delayed}]
 
     def purge(self, queue: str) -> int:
         """Delete what is ready on a queue, nothing that is claimed or delayed; returns how many."""

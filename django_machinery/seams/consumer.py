@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +29,8 @@ class Delivery:
     """The UUID of the task where the driver knows it apart from the body, for bodies that cannot be decoded."""
     claimed_at: float = 0.0
     """`time.monotonic()` of the claim, seconds."""
+    waited: float | None = None
+    """Seconds for which it had been ready when it was claimed, by the store's clock; None: nobody knows."""
 
     @property
     def redelivered(self) -> bool:
@@ -54,6 +56,20 @@ class Consumer:
     def wake(self) -> None:
         """End a running `wait` (from any thread or a signal handler); with none running, the next one."""
         raise NotImplementedError
+
+    def pause(self, queues: Collection[str]) -> None:
+        """Hand out nothing of these queues any more, and again of all others; what was handed out stays so.
+
+        From the thread that calls `fetch`. Names that are none of this consumer's queues change nothing.
+        """
+        raise NotImplementedError
+
+    def take(self, uuids: Sequence[str]) -> list[Delivery]:
+        """Claim the messages of these tasks that wait, on whatever queue, delayed ones too; from any thread.
+
+        Those that others hold are left out. Nothing where the broker's `supports_lookup` is false.
+        """
+        return []
 
     def settle(self, deliveries: Sequence[Delivery]) -> list[bool]:
         """Take the messages off the queue for good; for each: was it still ours?"""

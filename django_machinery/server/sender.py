@@ -90,6 +90,10 @@ class Sender:
             self._outbox.outbox_delete([(row.id, row.claims) for row in rows])
         return len(rows)
 
+    def hasten(self, uuids: Sequence[str]) -> int:
+        """Make delayed messages of these tasks in the outbox due now; returns how many."""
+        return self._outbox.outbox_hasten(self._config.alias, uuids)
+
     def _joins(self, alias: str) -> bool:
         """Does the broker write in the transaction that is open on `alias`?"""
         return self._broker.supports_transactions and self._broker.store == ("orm", alias)

@@ -134,11 +134,22 @@ class Server:
         """Send dead letters again that can be decoded; returns how many. Their tasks start anew."""
         count = 0
         for letter in self._dead_letters.waiting(self.alias, ids):
-            signature = workflows.remint(self.decode(bytes(letter.body)))
-            self._sender.send(Batch([signature], [StateChange(signature, PENDING)]), None)
+            self.start_anew([self.decode(bytes(letter.body))])
             letter.mark_requeued()
             count += 1
         return count
+
+    def start_anew(self, signatures: Sequence[Signature]) -> None:
+        """Send tasks again that have ended: each under its UUID in its next generation, with new UUIDs for all that it
+        triggers. Raises as `send_task`.
+        """
+        ready = [workflows.remint(signature) for signature in signatures]
+        changes = [change for signature in ready for change in _with_later_steps(signature)]
+        self._send(Batch(ready, changes), None)
+
+    def hasten(self, uuids: Sequence[str]) -> int:
+        """Make delayed messages of these tasks due now, wherever they wait; returns how many."""
+        return self.broker.hasten(uuids) + self._sender.hasten(uuids)
 
     def relay_outbox(self, limit: int = 500) -> int:
         """Publish messages that a crash or a delay left in the outbox and that are due; returns how many."""

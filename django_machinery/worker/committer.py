@@ -35,7 +35,8 @@ logger = logging.getLogger("django_machinery.workers")
 class Committer:
     """One thread that ends deliveries: it commits, parks and releases them in batches.
 
-    Exactly one ending is to be put for each delivery. `idle` is called when all that was put has ended.
+    Exactly one ending is to be put for each delivery. `idle` is called when all that was put has ended, `record` with
+    each outcome that is durable.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Committer:
         hooks: Hooks,
         worker: str,
         idle: Callable[[], None],
+        record: Callable[[TaskOutcome], object] = lambda outcome: None,
     ) -> None:
         self.ended = 0
         """Deliveries that this worker has done with."""
@@ -61,6 +63,7 @@ class Committer:
         self._hooks = hooks
         self._worker = worker
         self._idle = idle
+        self._record = record
         self._queue: SimpleQueue[Ending | StateChange | None] = SimpleQueue()
         self._thread = Thread(target=self._serve, name="machinery-committer", daemon=True)
         self.put: Callable[[Ending], None] = self._queue.put
@@ -175,6 +178,7 @@ class Committer:
             if outcome.exception is not None:
                 self._hooks.failed(outcome.exception)
         self._announcer.committed(outcome)
+        self._record(outcome)
         outcome.exception = None  # or its frames would live until the garbage collector comes
 
     def _give_back(self, others: Sequence[Ending | StateChange | None]) -> None:

@@ -18,6 +18,7 @@ from django_machinery.seams.broker import Lease
 from django_machinery.worker import outcomes
 from django_machinery.worker.announcer import Announcer
 from django_machinery.worker.committer import Committer
+from django_machinery.worker.controls import Controls
 from django_machinery.worker.executor import Executor
 from django_machinery.worker.fetcher import Fetcher, Suspects
 from django_machinery.worker.hooks import Hooks
@@ -27,9 +28,11 @@ from django_machinery.worker.outcomes import Ending, Released
 from django_machinery.worker.pool import Pool, Slot
 from django_machinery.worker.reporter import Reporter
 from django_machinery.worker.stores import UNAVAILABLE, Aborted, Stores
+from django_machinery.worker.tally import Tally
 from django_machinery.worker.watchdog import Watchdog
 
 if TYPE_CHECKING:
+    from django_machinery.models.control import Wish
     from django_machinery.seams.broker import Delivery
     from django_machinery.server import Server
     from django_machinery.worker.run import Run
@@ -52,7 +55,8 @@ class Terms:
     suspects: Suspects = Suspects.LEAVE
     max_tasks: int | None = None
     enforces_hard_timeouts: bool = False
-    """Ends itself when a task runs longer than its hard timeout: the process is then to be ended too."""
+    """Ends itself when a task runs longer than its hard timeout, or is to be cancelled with its process: the process is
+    then to be ended too."""
     hooks: Hooks = field(default_factory=Hooks)
     beat: Callable[[], None] = lambda: None
     """Called while the crew's loop moves: every second, or oftener where the lease is short."""
@@ -66,7 +70,7 @@ class Crew:
         self.name = worker_name(terms.tag)
         self.announcer = Announcer(server, self.name)
         self.overrun = False
-        """Has a task run longer than its hard timeout?"""
+        """Has a task to be ended with its process: by its hard timeout, or because somebody wants it so?"""
         self.finished = False
         """Was `finish` called?"""
         self._terms = terms
@@ -77,9 +81,11 @@ class Crew:
         unit = server.unit(self._consumer)
         hooks = terms.hooks
         self._leases = MessageLeases(self._consumer, server.config.lease) if _leases_messages(server) else None
-        self._executor = Executor(server, unit, self.name, hooks, self.announcer, self._loop)
+        self._controls = Controls(server)
+        self._executor = Executor(server, unit, self.name, hooks, self.announcer, self._loop, self._controls)
+        tally = Tally(server, terms.token)
         self._committer = Committer(
-            server, self._consumer, unit, self._stores, self.announcer, hooks, self.name, self._all_ended
+            server, self._consumer, unit, self._stores, self.announcer, hooks, self.name, self._all_ended, tally.ended
         )
         self._pool = Pool(
             terms.concurrency or server.config.max_threads,
@@ -94,14 +100,24 @@ class Crew:
             self._committer,
             self._stores,
             hooks,
+            self._controls,
             self._leases,
             suspects=terms.suspects,
             max_tasks=terms.max_tasks,
             beat=terms.beat,
         )
-        overrun = self._end_overrun if terms.enforces_hard_timeouts else None
-        self._watchdog = Watchdog(self._pool.slots, self._committer.note, self.name, overrun)
-        self._reporter = Reporter(server, self._pool.slots)
+        may_end = terms.enforces_hard_timeouts
+        self._watchdog = Watchdog(
+            self._pool.slots, self._committer.note, self.name, self._end_overrun if may_end else None
+        )
+        self._reporter = Reporter(
+            server,
+            self._pool.slots,
+            self._controls,
+            tally,
+            pauses_changed=self._fetcher.look_again,
+            end=self._end_cancelled if may_end else None,
+        )
 
     @property
     def busy(self) -> int:
@@ -131,6 +147,7 @@ class Crew:
         if self._leases is not None:
             self._leases.start()
         with suppress(Aborted):
+            self._stores.call(self._controls.refresh)
             self._fetcher.run(drain=drain)
 
     def stop(self) -> None:
@@ -192,10 +209,16 @@ class Crew:
         self._fetcher.thread_is_free()
 
     def _end_overrun(self, run: Run) -> None:
-        """End the run that overran, and with it the crew; its neighbours go back."""
+        self._end_with(lambda: self._executor.timed_out(run))
+
+    def _end_cancelled(self, run: Run, wish: Wish) -> None:
+        self._end_with(lambda: self._executor.cancelled(run, wish))
+
+    def _end_with(self, outcome: Callable[[], Ending]) -> None:
+        """End a run that is not to go on, and with it the crew; its neighbours go back."""
         if not self.overrun:
             self.overrun = True
-            self._committer.put(self._executor.timed_out(run))
+            self._committer.put(outcome())
             self._fetcher.stop()
 
     def _wait_for_threads(self, deadline: float) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import InterfaceError, OperationalError, transaction
 
+from django_machinery import control
 from django_machinery.exceptions import (
     BackendUnavailable,
     BrokerUnavailable,
@@ -23,6 +24,7 @@ from django_machinery.protocol.go_types import results_to_wire
 from django_machinery.seams.unit import Verdict
 from django_machinery.worker import outcomes
 from django_machinery.worker.context import TaskContext
+from django_machinery.worker.controls import Controls
 from django_machinery.worker.interrupts import ThreadInterrupt
 from django_machinery.worker.outcomes import Committed, Ending, Parked, Released, TaskOutcome
 from django_machinery.worker.run import Run
@@ -30,6 +32,7 @@ from django_machinery.worker.run import Run
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from django_machinery.models.control import Wish
     from django_machinery.protocol.signature import Signature
     from django_machinery.protocol.states import TaskState
     from django_machinery.registry import TaskDefinition
@@ -45,9 +48,18 @@ class Executor:
     """Runs the tasks of one server's deliveries."""
 
     def __init__(
-        self, server: Server, unit: Unit, worker: str, hooks: Hooks, announcer: Announcer, loop: EventLoop
+        self,
+        server: Server,
+        unit: Unit,
+        worker: str,
+        hooks: Hooks,
+        announcer: Announcer,
+        loop: EventLoop,
+        controls: Controls | None = None,
     ) -> None:
+        """Without `controls` nothing is cancelled before it runs."""
         self._server = server
+        self._controls = controls or Controls(server)
         self._unit = unit
         self._worker = worker
         self._hooks = hooks
@@ -67,6 +79,8 @@ class Executor:
             signature = self._decode(delivery.body)
         except DecodeError as error:
             return outcomes.undecodable(delivery, error, self._worker)
+        if self._controls.cancelled and (wish := self._controls.wish_for(signature)) is not None:
+            return outcomes.cancelled(delivery, signature, control.cancelled_text(wish.by), self._worker)
         definition = self._find(signature.name)
         if definition is None:
             ignore = signature.ignore_when_task_not_registered
@@ -87,6 +101,11 @@ class Executor:
         """How a run ends whose process is about to be ended: its hard time limit is over."""
         error = TaskTimedOut(f"the task ran longer than its hard timeout of {run.definition.hard_timeout:g} s")
         return self._raised(run, error)
+
+    def cancelled(self, run: Run, wish: Wish) -> TaskOutcome:
+        """How a run ends whose process is about to be ended because somebody wants it cancelled at once."""
+        by = f" by {wish.by}" if wish.by else ""
+        return self._raised(run, TaskCancelled(f"the task was cancelled{by}, and its process ended"))
 
     def _final(self, signature: Signature) -> TaskState | None:
         (state,) = self._server.backend.get_states([signature.uuid])

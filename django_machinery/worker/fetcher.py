@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from enum import Enum
 from threading import Event
 from time import monotonic
@@ -16,6 +16,7 @@ from django_machinery.worker.room import Room
 if TYPE_CHECKING:
     from django_machinery.seams.broker import Broker, Consumer, Delivery
     from django_machinery.worker.committer import Committer
+    from django_machinery.worker.controls import Controls
     from django_machinery.worker.hooks import Hooks
     from django_machinery.worker.leases import MessageLeases
     from django_machinery.worker.pool import Pool
@@ -53,6 +54,7 @@ class Fetcher:
         committer: Committer,
         stores: Stores,
         hooks: Hooks,
+        controls: Controls,
         leases: MessageLeases | None,
         *,
         suspects: Suspects,
@@ -68,6 +70,8 @@ class Fetcher:
         self._committer = committer
         self._stores = stores
         self._hooks = hooks
+        self._controls = controls
+        self._paused: Collection[str] = ()
         self._leases = leases
         self._suspects = suspects
         self._max_tasks = max_tasks
@@ -103,6 +107,11 @@ class Fetcher:
     def stop(self) -> None:
         """End the loop soon. From any thread."""
         self._stopped.set()
+        self._changed.set()
+        self._consumer.wake()
+
+    def look_again(self) -> None:
+        """Other queues are paused than before. From any thread."""
         self._changed.set()
         self._consumer.wake()
 
@@ -159,6 +168,7 @@ class Fetcher:
         outage = None
         while not self._stopped.is_set():
             try:
+                self._heed_pauses()
                 deliveries = self._consumer.fetch(limit, alone=alone)
             except BrokerError as error:
                 outage = self._stores.lost(error, outage)
@@ -170,6 +180,11 @@ class Fetcher:
                     self._stores.works(outage)
                 return deliveries
         return []
+
+    def _heed_pauses(self) -> None:
+        if (paused := self._controls.paused) is not self._paused:
+            self._consumer.pause(paused)
+            self._paused = paused
 
     def _hand_out(self, deliveries: list[Delivery]) -> int:
         self.claimed += len(deliveries)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from django_machinery.protocol import followups, headers
@@ -120,6 +121,11 @@ def failed(delivery: Delivery, signature: Signature, error: str, reason: str, wo
     )
 
 
+def cancelled(delivery: Delivery, signature: Signature, error: str, worker: str) -> TaskOutcome:
+    """A task that somebody cancelled before it ran."""
+    return failed(delivery, signature, error, "cancelled", worker)
+
+
 def raised(run: Run, exception: BaseException, reason: str, worker: str, seconds: float) -> TaskOutcome:
     """The task raised, and is not run again."""
     outcome = failed(run.delivery, run.signature, error_text(exception), reason, worker)
@@ -142,7 +148,8 @@ def retried(run: Run, exception: BaseException, reason: str, again: Signature, w
         started_at=run.started_at,
         attempt=_attempt(run, exception, reason),
     )
-    return TaskOutcome(run.delivery, run.signature, change, retry=again, exception=exception)
+    seconds = monotonic() - run.began
+    return TaskOutcome(run.delivery, run.signature, change, retry=again, seconds=seconds, exception=exception)
 
 
 def refused(outcome: TaskOutcome, error: Exception, worker: str) -> TaskOutcome | None:

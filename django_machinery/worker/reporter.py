@@ -1,8 +1,9 @@
-"""What the database is told and asked about running tasks: their progress, and whether they are to be cancelled."""
+"""Between the database and running tasks: tells their progress, obeys operators, writes the worker's figures down."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from threading import Event, Thread
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -14,12 +15,19 @@ from django_machinery.exceptions import TaskCancelled
 from django_machinery.worker.connections import close_broken, forget_queries
 
 if TYPE_CHECKING:
+    from django_machinery.models.control import Wish
     from django_machinery.server import Server
+    from django_machinery.worker.controls import Controls
     from django_machinery.worker.pool import Slot
     from django_machinery.worker.run import Progress, Run
+    from django_machinery.worker.tally import Tally
 
 PERIOD = 0.5
-"""Seconds between two rounds. A task that ends sooner is neither asked about nor reported."""
+"""Seconds between two rounds. A task that ends sooner is not reported."""
+OBEY = 0.9
+"""Seconds at least between two looks at what operators want."""
+RECORD = 10.0
+"""Seconds between two records of the worker's figures."""
 
 logger = logging.getLogger("django_machinery.workers")
 
@@ -27,10 +35,24 @@ logger = logging.getLogger("django_machinery.workers")
 class Reporter:
     """A thread that makes rounds. While the database is away it tries again, and tasks go on."""
 
-    def __init__(self, server: Server, slots: list[Slot]) -> None:
+    def __init__(
+        self,
+        server: Server,
+        slots: list[Slot],
+        controls: Controls,
+        tally: Tally,
+        pauses_changed: Callable[[], object],
+        end: Callable[[Run, Wish], object] | None,
+    ) -> None:
+        """`end` is told of a run that is to be ended with its process; None where that cannot be."""
         self._server = server
         self._slots = slots
+        self._controls = controls
+        self._tally = tally
+        self._pauses_changed = pauses_changed
+        self._end = end
         self._stored: dict[Run, Progress | None] = {}
+        self._obeyed_at = self._recorded_at = monotonic()
         self._stopped = Event()
         self._thread = Thread(target=self._serve, name="machinery-reporter", daemon=True)
 
@@ -46,18 +68,22 @@ class Reporter:
         try:
             while not self._stopped.wait(PERIOD):
                 self._make_round()
+            self._recorded_at = -RECORD
             self._make_round()
         finally:
             connections.close_all()
 
     def _make_round(self) -> None:
         runs = [run for slot in tuple(self._slots) if (run := slot.run) is not None]
+        self._tally.count()
         try:
             self._store_progress(runs)
-            self._look_for_cancellations(runs)
+            self._obey()
+            self._record()
         except Error as error:
-            logger.debug("Progress and cancellations have to wait: %s", error)
+            logger.debug("Progress, cancellations and figures have to wait: %s", error)
             close_broken()
+        self._cancel(runs)
         forget_queries()
 
     def _store_progress(self, runs: list[Run]) -> None:
@@ -83,20 +109,27 @@ class Reporter:
             values = {"done": progress.done, "total": progress.total, "note": note, "updated_at": timezone.now()}
             ProgressRow.objects.using(database).update_or_create(uuid=uuid, defaults=values)
 
-    def _look_for_cancellations(self, runs: list[Run]) -> None:
-        from django_machinery.models import Cancellation
+    def _obey(self) -> None:
+        if monotonic() - self._obeyed_at >= OBEY:
+            self._obeyed_at = monotonic()
+            if self._controls.refresh():
+                self._pauses_changed()
 
-        begun = monotonic() - PERIOD
-        asked = {run.signature.uuid: run for run in runs if _can_heed(run) and run.began < begun and not run.cancelled}
-        if not asked:
+    def _record(self) -> None:
+        if monotonic() - self._recorded_at >= RECORD:
+            self._recorded_at = monotonic()
+            self._tally.store()
+
+    def _cancel(self, runs: list[Run]) -> None:
+        if not self._controls.cancelled:
             return
-        manager = Cancellation.objects.db_manager(self._server.config.database)
-        for uuid in manager.requested(self._server.alias, list(asked)):
-            run = asked[uuid]
-            run.cancelled = True
-            if run.definition.is_async and run.interrupt is not None:
-                run.interrupt(TaskCancelled)
-
-
-def _can_heed(run: Run) -> bool:
-    return run.definition.takes_context or run.definition.is_async
+        for run in runs:
+            wish = self._controls.wish_for(run.signature)
+            if wish is None:
+                continue
+            if wish.hard and self._end is not None:
+                self._end(run, wish)
+            elif not run.cancelled:
+                run.cancelled = True
+                if run.definition.is_async and run.interrupt is not None:
+                    run.interrupt(TaskCancelled)

@@ -5,18 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.db import connections, transaction
 
 from django_machinery.conf import parse_url
 from django_machinery.drivers.orm.checks import check_database
+from django_machinery.drivers.orm.counting import count_states
 from django_machinery.drivers.orm.retention import Retention
 from django_machinery.drivers.orm.rows import body_of, time_text, wire_state
 from django_machinery.drivers.orm.states import StateWriter
 from django_machinery.drivers.orm.store import retried, translated
-from django_machinery.exceptions import BackendError, BackendRefused, BackendUnavailable
+from django_machinery.exceptions import BackendError, BackendRefused, BackendUnavailable, DecodeError
 from django_machinery.models import GroupMeta, TaskState
+from django_machinery.protocol.codec import decode_signature
 from django_machinery.protocol.states import GroupMeta as WireGroup
 from django_machinery.protocol.states import TaskState as WireState
 from django_machinery.seams.backend import GroupProgress, ResultBackend, StateChange
@@ -40,6 +43,7 @@ class OrmBackend(ResultBackend):
     """States are rows: `orm://alias`. What is written in a transaction of that alias is part of it."""
 
     supports_listing: ClassVar = True
+    keeps_signatures: ClassVar = True
     supports_transactions: ClassVar = True
 
     def __init__(self, url: str, config: ServerConfig) -> None:
@@ -63,6 +67,20 @@ class OrmBackend(ResultBackend):
         with self._errors():
             rows = self._tasks.of(uuids)
         return [wire_state(rows[uuid]) if uuid in rows else None for uuid in uuids]
+
+    def signatures(self, uuids: Sequence[str]) -> list[Signature | None]:
+        with self._errors():
+            texts = self._tasks.signatures(uuids)
+        return [self._signature(texts.get(uuid, "")) for uuid in uuids]
+
+    def list_states(self, limit: int, before: datetime | None = None) -> list[WireState]:
+        with self._errors():
+            rows = self._tasks.wire_rows(self._tasks.newest(self.config.alias, before)[:limit])
+        return [wire_state(row) for row in rows]
+
+    def count_states(self) -> dict[str, int]:
+        with self._errors():
+            return count_states(self._alias, self.config.alias)
 
     def wait(self, uuids: Sequence[str], timeout: float) -> list[WireState | None]:
         with self._errors():
@@ -116,6 +134,12 @@ class OrmBackend(ResultBackend):
 
     def check(self) -> list[CheckMessage]:
         return check_database(self._alias)
+
+    def _signature(self, text: str) -> Signature | None:
+        try:
+            return decode_signature(text.encode(), self.config.limits)
+        except DecodeError:
+            return None
 
     def _write(self, changes: list[StateChange]) -> set[str]:
         with transaction.atomic(using=self._alias):

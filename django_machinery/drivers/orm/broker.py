@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ from django_machinery.conf import parse_url
 from django_machinery.drivers.orm.checks import check_database
 from django_machinery.drivers.orm.consumer import OrmConsumer
 from django_machinery.drivers.orm.notify import Notifier
-from django_machinery.drivers.orm.rows import body_of, new_message, new_task
+from django_machinery.drivers.orm.rows import aware, body_of, new_message, new_task
 from django_machinery.drivers.orm.states import StateWriter
 from django_machinery.drivers.orm.store import retried, translated
 from django_machinery.drivers.orm.unit import OrmUnit
@@ -23,7 +24,7 @@ from django_machinery.exceptions import BrokerError, BrokerUnavailable
 from django_machinery.models import Message, WorkerProcess
 from django_machinery.models.sql import dialect_for
 from django_machinery.protocol.states import PENDING
-from django_machinery.seams.broker import Broker, Consumer, Lease, Waiting
+from django_machinery.seams.broker import Backlog, Broker, Consumer, Lease, Waiting
 
 if TYPE_CHECKING:
     from django.core.checks import CheckMessage
@@ -45,6 +46,7 @@ class OrmBroker(Broker):
     supports_delay: ClassVar = True
     supports_listing: ClassVar = True
     supports_isolation: ClassVar = True
+    supports_lookup: ClassVar = True
     supports_transactions: ClassVar = True
 
     def __init__(self, url: str, config: ServerConfig) -> None:
@@ -113,6 +115,12 @@ class OrmBroker(Broker):
                 self._notifier.after_commit(queues)
         return len(queues)
 
+    def hasten(self, uuids: Sequence[str]) -> int:
+        with self._errors():
+            queues = retried(self._alias, lambda: self._messages.hasten(uuids))
+            self._notifier.after_commit(queues)
+        return len(queues)
+
     def suspects(self, queues: Sequence[str]) -> int:
         with self._errors():
             return self._messages.suspects(queues).count()
@@ -128,6 +136,19 @@ class OrmBroker(Broker):
     def depth(self, queue: str) -> int:
         with self._errors():
             return self._messages.ready(queue).count()
+
+    def backlogs(self, queues: Sequence[str]) -> list[Backlog]:
+        with self._errors():
+            rows = list(self._messages.tally())
+        now, ready, delayed = datetime.now(UTC), Counter[str](), Counter[str]()
+        oldest: dict[str, float] = {}
+        for queue, status, count, first in rows:
+            if status == Message.Status.LATER:
+                delayed[queue] += count
+            else:
+                ready[queue] += count
+                oldest[queue] = max(oldest.get(queue, 0.0), (now - aware(first)).total_seconds())
+        return [Backlog(name, ready[name], delayed[name], oldest.get(name)) for name in {*queues, *ready, *delayed}]
 
     def purge(self, queue: str) -> int:
         with self._errors():

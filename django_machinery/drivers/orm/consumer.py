@@ -40,6 +40,8 @@ class OrmConsumer(Consumer):
         self.worker_id = worker_id
         self._alias = alias
         self._queues = list(queues)
+        self._open = self._queues
+        """Those that are not paused."""
         self._names = sorted(names)
         self._token = token
         self._notifier = notifier
@@ -71,6 +73,15 @@ class OrmConsumer(Consumer):
     def wake(self) -> None:
         self._bell.ring()
 
+    def pause(self, queues: Collection[str]) -> None:
+        self._open = [queue for queue in self._queues if queue not in queues]
+
+    def take(self, uuids: Sequence[str]) -> list[Delivery]:
+        with translated(self._alias, BrokerUnavailable, BrokerError):
+            taken = retried(self._alias, lambda: self._messages.take(self.worker_id, uuids))
+        now = time.monotonic()
+        return [self._delivery(message, now) for message in taken]
+
     def settle(self, deliveries: Sequence[Delivery]) -> list[bool]:
         if not deliveries:
             return []
@@ -97,22 +108,22 @@ class OrmConsumer(Consumer):
         self._bell.close()
 
     def _claim(self, limit: int, alone: bool) -> list[Claimed]:
-        claimed = self._messages.claim(self.worker_id, self._queues, limit, alone=alone)
+        claimed = self._messages.claim(self.worker_id, self._open, limit, alone=alone)
         now = time.monotonic()
         if not alone and len(claimed) < limit and now - self._parked_at >= PARKED_EVERY:
             self._parked_at = now
-            claimed += self._messages.claim_parked(self.worker_id, self._queues, self._names, limit - len(claimed))
+            claimed += self._messages.claim_parked(self.worker_id, self._open, self._names, limit - len(claimed))
         return claimed
 
     def _delivery(self, message: Claimed, now: float) -> Delivery:
-        id, uuid, queue, body, claims, crashes, suspect = message
-        return Delivery(body.encode(), queue, id, self._token, claims, crashes, suspect, uuid, now)
+        id, uuid, queue, body, claims, crashes, suspect, waited = message
+        return Delivery(body.encode(), queue, id, self._token, claims, crashes, suspect, uuid, now, waited)
 
     def _has_changed(self) -> bool:
         """With the database away it says yes, and `fetch` says why."""
         try:
             with translated(self._alias, BrokerUnavailable, BrokerError):
-                return self._watch.changed() and self._messages.any_ready(self._queues)
+                return self._watch.changed() and bool(self._open) and self._messages.any_ready(self._open)
         except BrokerUnavailable:
             return True
 

@@ -93,5 +93,10 @@ def results_of(text: str | None) -> tuple[TaskResult, ...] | None:
 
 
 def time_text(moment: datetime) -> str:
-    """A stored time as it travels; with USE_TZ = False it is in the project's time zone."""
-    return format_time(timezone.make_aware(moment) if timezone.is_naive(moment) else moment)
+    """A stored time as it travels."""
+    return format_time(aware(moment))
+
+
+def aware(moment: datetime) -> datetime:
+    """A stored time with its offset; with USE_TZ = False it is in the project's time zone."""
+    return timezone.make_aware(moment) if timezone.is_naive(moment) else moment

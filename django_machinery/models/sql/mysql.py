@@ -44,7 +44,7 @@ ON DUPLICATE KEY UPDATE
     group_index = VALUES(group_index), parent_uuid = VALUES(parent_uuid)
 """
 _CHOOSE = f"""
-SELECT {", ".join(CLAIMED_COLUMNS)} FROM machinery_message WHERE {{}}
+SELECT {", ".join(CLAIMED_COLUMNS)}, TIMESTAMPDIFF(MICROSECOND, due_at, {{}}) FROM machinery_message WHERE {{}}
 ORDER BY rank_, due_at, id LIMIT %s FOR UPDATE SKIP LOCKED
 """
 _CLAIM = "UPDATE machinery_message SET status = 2, worker_id = %s, claims = claims + 1 WHERE id IN ({})"
@@ -152,12 +152,12 @@ class MySQL(Dialect):
 
     def _claim(self, condition: str, parameters: list[Any], worker_id: int, limit: int) -> list[Claimed]:
         with self.transaction():
-            chosen = fetch(self.connection, _CHOOSE.format(condition), [*parameters, limit])
+            chosen = fetch(self.connection, _CHOOSE.format(self.clock(), condition), [*parameters, limit])
             if chosen:
                 execute(self.connection, _CLAIM.format(marks(chosen)), [worker_id, *(id for id, *_ in chosen)])
         return [
-            Claimed(id, uuid, queue, body, claims + 1, crashes, bool(suspect))
-            for id, uuid, queue, body, claims, crashes, suspect in chosen
+            Claimed(id, uuid, queue, body, claims + 1, crashes, bool(suspect), waited / 1e6)
+            for id, uuid, queue, body, claims, crashes, suspect, waited in chosen
         ]
 
     def _change_held(self, worker_id: int, fences: Sequence[Fence], change: str) -> int:

@@ -83,7 +83,8 @@ WITH chosen AS MATERIALIZED (
     UPDATE machinery_message m SET status = 2, worker_id = %s, claims = m.claims + 1
     WHERE m.id = ANY (ARRAY(SELECT id FROM chosen)) RETURNING m.*
 )
-SELECT {", ".join(CLAIMED_COLUMNS)} FROM claimed ORDER BY rank_, due_at, id
+SELECT {", ".join(CLAIMED_COLUMNS)}, EXTRACT(epoch FROM statement_timestamp() - due_at)::float8
+FROM claimed ORDER BY rank_, due_at, id
 """
 _HELD = """
 id = ANY (ARRAY(SELECT id FROM held)) AND ((id, claims) IN (SELECT id, claims FROM held)) IS TRUE AND worker_id = %s

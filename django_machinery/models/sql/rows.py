@@ -65,6 +65,8 @@ class Claimed(NamedTuple):
     claims: int
     crashes: int
     suspect: bool
+    waited: float | None = None
+    """Seconds since it became ready, by the database's clock."""
 
 
 class OutboxRow(NamedTuple):

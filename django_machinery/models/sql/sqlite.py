@@ -48,7 +48,7 @@ _IF_ABSENT = "ON CONFLICT (uuid) DO NOTHING"
 _CLAIM = f"""
 UPDATE machinery_message SET status = 2, worker_id = ?, claims = claims + 1
 WHERE id IN (SELECT id FROM machinery_message WHERE {{}} ORDER BY rank_, due_at, id LIMIT ?)
-RETURNING rank_, +due_at, {", ".join(CLAIMED_COLUMNS)}
+RETURNING rank_, +due_at, {", ".join(CLAIMED_COLUMNS)}, (julianday({{}}) - julianday(due_at)) * 86400.0
 """
 _SETTLE = "DELETE FROM machinery_message WHERE id = ? AND claims = ? AND worker_id = ?"
 _GIVE_BACK = """
@@ -148,8 +148,8 @@ class SQLite(Dialect):
         """Look first: an update waits for its turn to write even if it then finds nothing to do."""
         if not self._fetch(f"SELECT 1 FROM machinery_message WHERE {condition} LIMIT 1", parameters):
             return []
-        rows = self._fetch(_CLAIM.format(condition), [worker_id, *parameters, limit])
-        return [Claimed._make((*row[2:-1], bool(row[-1]))) for row in sorted(rows)]
+        rows = self._fetch(_CLAIM.format(condition, self.clock()), [worker_id, *parameters, limit])
+        return [Claimed._make((*row[2:-2], bool(row[-2]), row[-1])) for row in sorted(rows)]
 
     def _step(self, row: Step) -> tuple[Any, ...]:
         finished_at = row.finished_at or datetime.now(UTC) if row.state in FINAL else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
@@ -46,6 +46,7 @@ class OperatorAction:
     run: Run
     key: str = "uuid"
     destroys: bool = False
+    do_not_call_in_templates: ClassVar = True
 
     def __post_init__(self) -> None:
         # What Django reads of a function.

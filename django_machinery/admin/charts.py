@@ -1,4 +1,7 @@
-"""Charts as numbers: where the bars of an inline SVG stand. The template writes them as presentation attributes."""
+"""Charts as numbers: where the bars of an inline SVG stand. The template writes them as presentation attributes.
+
+The drawing is stretched to the room there is; the numbers of the axes are text beside it, and stay readable.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,9 @@ from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 
 WIDTH, HEIGHT = 720, 160
-"""Of the plot, in the units of the view box."""
-LEFT, TOP, BOTTOM = 44, 8, 22
-"""Room for the numbers of the axes."""
+"""Of the drawing, in units of its own."""
+TIMES = 6
+"""How many times stand below it."""
 
 
 class Point(Protocol):
@@ -52,27 +55,18 @@ class Bar:
 
 
 @dataclass(frozen=True)
-class Tick:
-    """A line of an axis and its number."""
-
-    position: str
-    text: str
-
-
-@dataclass(frozen=True)
 class Chart:
     """Stacked bars over time."""
 
     bars: list[Bar]
-    rows: list[Tick]
-    columns: list[Tick]
+    values: list[str]
+    """Beside the drawing, from the top down."""
+    times: list[str]
+    """Below it, each in the middle of its share."""
     summary: str
-    width: int = LEFT + WIDTH
-    height: int = TOP + HEIGHT + BOTTOM
-    left: int = LEFT
-    top: int = TOP
-    base: int = TOP + HEIGHT
-    plot: int = HEIGHT
+    width: int = WIDTH
+    height: int = HEIGHT
+    middle: int = HEIGHT // 2
 
 
 def chart(points: Sequence[Point], window: timedelta) -> Chart:
@@ -81,8 +75,8 @@ def chart(points: Sequence[Point], window: timedelta) -> Chart:
     slot = WIDTH / max(1, len(points))
     return Chart(
         bars=[_bar(point, index, slot, top, window) for index, point in enumerate(points)],
-        rows=[Tick(_text(TOP + HEIGHT * (1 - share)), number_format(round(top * share))) for share in (0, 0.5, 1)],
-        columns=_columns(points, slot, window),
+        values=[number_format(value, force_grouping=True) for value in (top, top // 2, 0)],
+        times=_times(points, window),
         summary=_summary(points),
     )
 
@@ -102,14 +96,14 @@ def _values(point: Point) -> tuple[int, int, int]:
 
 
 def _bar(point: Point, index: int, slot: float, top: int, window: timedelta) -> Bar:
-    x, width = LEFT + index * slot, max(1.0, slot * 0.78)
+    x, width = index * slot, slot * 0.78
     rects, used = [], 0.0
     for kind, value in zip(("success", "retry", "failure"), _values(point), strict=True):
         height = HEIGHT * value / top
         if value:
             height = max(height, 1.5)  # a single failure among thousands stays visible
             used += height
-            y = max(float(TOP), TOP + HEIGHT - used)
+            y = max(0.0, HEIGHT - used)
             rects.append(Rect(kind, _text(x + (slot - width) / 2), _text(y), _text(width), _text(height)))
     title = _("%(at)s: %(succeeded)s succeeded, %(failed)s failed, %(retried)s retried") % {
         "at": _clock(point.at, window),
@@ -120,13 +114,10 @@ def _bar(point: Point, index: int, slot: float, top: int, window: timedelta) -> 
     return Bar(_text(x), _text(slot), rects, title)
 
 
-def _columns(points: Sequence[Point], slot: float, window: timedelta) -> list[Tick]:
-    """Six times below the axis."""
-    every = max(1, round(len(points) / 6))
-    return [
-        Tick(_text(LEFT + (index + 0.5) * slot), _clock(points[index].at, window))
-        for index in range(every // 2, len(points), every)
-    ]
+def _times(points: Sequence[Point], window: timedelta) -> list[str]:
+    """The middles of equal shares of the time."""
+    share = len(points) / TIMES
+    return [_clock(points[int((index + 0.5) * share)].at, window) for index in range(TIMES)] if points else []
 
 
 def _summary(points: Sequence[Point]) -> str:

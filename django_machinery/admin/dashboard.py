@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from django_machinery.admin import looks
 from django_machinery.admin.charts import chart
+from django_machinery.admin.shown import Shown
 from django_machinery.exceptions import MachineryError
 from django_machinery.handler import servers
 from django_machinery.inspector import Inspector
@@ -83,17 +84,19 @@ def _tasks(inspector: Inspector, window: timedelta) -> dict[str, Any]:
     }
 
 
-def _newest_failure() -> TaskState | None:
+def _newest_failure() -> tuple[TaskState, str] | None:
+    """The task, and its error as it may be shown."""
     failed: QuerySet[TaskState] = TaskState.objects.filter(state="FAILURE").order_by("-created_at")
-    return failed.only("id", "name", "reason", "error", "finished_at", "created_at").first()
+    task = failed.defer("results", "traceback").first()
+    return None if task is None else (task, Shown.of(task).text(task.error))
 
 
 def _latency(inspector: Inspector, window: timedelta) -> dict[str, Any]:
     latency = inspector.latency(window)
     return {
         "latency": [
-            (label, kind, [looks.duration(getattr(figures, share, None)) for share in ("p50", "p95", "p99")])
-            for label, kind, figures in ((_("Wait"), "wait", latency.wait), (_("Run"), "run", latency.run))
+            (label, [(share, looks.duration(getattr(figures, share, None))) for share in ("p50", "p95", "p99")])
+            for label, figures in ((_("Wait"), latency.wait), (_("Run"), latency.run))
         ],
         "slow": [
             (task.name, task.count, looks.duration(task.p95), looks.duration(task.longest))

@@ -18,11 +18,8 @@ from django.utils.translation import gettext_lazy as _
 from django_machinery.admin import looks
 from django_machinery.admin.actions import OperatorAction
 from django_machinery.admin.base import OperatorAdmin
-from django_machinery.exceptions import DecodeError, MachineryError
-from django_machinery.handler import servers
-from django_machinery.inspector.masking import mask_text, shown_args
+from django_machinery.admin.shown import Shown
 from django_machinery.models import DeadLetter
-from django_machinery.protocol.codec import decode_signature
 
 if TYPE_CHECKING:
     from django_machinery.server import Server
@@ -85,12 +82,12 @@ class DeadLetterAdmin(OperatorAdmin[DeadLetter]):
         if not self.may(request, "view"):
             raise PermissionDenied
         letter = self._letter(request, object_id)
-        allowed = self.get_actions(request)
+        allowed, shown = self.get_actions(request), Shown(letter.server, bytes(letter.body))
         context = self.page_context(request, title=_("Dead letter"), subtitle=letter.uuid, original=letter)
         context |= {
             "letter": letter,
-            "detail": mask_text(letter.detail),
-            "arguments": _arguments(letter),
+            "detail": shown.text(letter.detail),
+            "arguments": shown.arguments,
             "actions": [
                 action
                 for action in ACTIONS
@@ -133,11 +130,3 @@ class DeadLetterAdmin(OperatorAdmin[DeadLetter]):
         if letter is None:
             raise Http404
         return letter
-
-
-def _arguments(letter: DeadLetter) -> list[tuple[str, str]] | None:
-    """None: the message cannot be decoded."""
-    try:
-        return shown_args(decode_signature(bytes(letter.body)), servers[letter.server].registry)
-    except (DecodeError, MachineryError):
-        return None

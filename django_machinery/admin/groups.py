@@ -88,7 +88,7 @@ def _members(group: GroupMeta) -> dict[str, Any]:
     counts = dict(members.order_by().values_list("state").annotate(Count("id")))
     failed_first = Case(When(state="FAILURE", then=0), default=1, output_field=IntegerField())
     took = F("finished_at") - F("started_at")
-    slim = members.defer("signature", "results", "traceback")
+    slim = members.defer("results", "traceback")
     callback = TaskState.objects.filter(uuid=group.callback_uuid).first() if group.callback_uuid else None
     return {
         "counts": [(state, counts[state]) for state in STATES if state in counts],

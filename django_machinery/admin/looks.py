@@ -45,9 +45,10 @@ def ago(moment: datetime | None) -> str | SafeString:
     if moment is None:
         return MISSING
     seconds = (now() - moment).total_seconds()
-    text = _("in %s") % duration(-seconds) if seconds < -1 else _("%s ago") % duration(max(0, round(seconds)) or 0.0)
-    if -1 <= seconds < 1:
+    if abs(seconds) < 1:
         text = _("now")
+    else:
+        text = (_("in %s") if seconds < 0 else _("%s ago")) % _one_unit(round(abs(seconds)))
     return format_html('<time datetime="{}" title="{}">{}</time>', moment.isoformat(), clock(moment), text)
 
 
@@ -94,9 +95,17 @@ def pretty(text: str) -> str:
 
 
 
+def _units() -> list[tuple[int, str]]:
+    return [(86400, _("d")), (3600, _("h")), (60, _("min")), (1, _("s"))]
+
+
+def _one_unit(seconds: int) -> str:
+    size, unit = next((size, unit) for size, unit in _units() if seconds >= size or size == 1)
+    return f"{seconds // size} {unit}"
+
+
 def _two_units(seconds: int) -> str:
-    units: list[tuple[int, Any]] = [(86400, _("d")), (3600, _("h")), (60, _("min")), (1, _("s"))]
-    for (size, unit), (smaller, next_unit) in zip(units, units[1:], strict=False):
+    for (size, unit), (smaller, next_unit) in zip(_units(), _units()[1:], strict=False):
         if seconds >= size:
             whole, rest = divmod(seconds, size)
             part = rest // smaller

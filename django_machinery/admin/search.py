@@ -13,10 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.db.models import Q, QuerySet
 
-from django_machinery.exceptions import DecodeError
+from django_machinery.admin.shown import Shown
 from django_machinery.handler import servers
-from django_machinery.inspector.masking import shown_args
-from django_machinery.protocol.codec import decode_signature
 
 if TYPE_CHECKING:
     from django_machinery.models import TaskState
@@ -120,11 +118,7 @@ def _matching(rows: QuerySet[TaskState], arguments: Sequence[Argument]) -> Itera
 
 
 def _has(row: TaskState, arguments: Sequence[Argument]) -> bool:
-    try:
-        signature = decode_signature(row.signature)
-    except DecodeError:
-        return False
-    values = dict(shown_args(signature, servers[row.server].registry))
+    values = dict(Shown.of(row).arguments or ())
     return all(_contains(values, argument) for argument in arguments)
 
 

@@ -28,12 +28,11 @@ from django_machinery.admin.filters import (
     WorkerFilter,
 )
 from django_machinery.admin.search import HITS, WINDOW, Query
-from django_machinery.exceptions import DecodeError, MachineryError
+from django_machinery.admin.shown import Shown
+from django_machinery.exceptions import MachineryError
 from django_machinery.handler import servers
 from django_machinery.inspector import Inspector
-from django_machinery.inspector.masking import shown_args
 from django_machinery.models import TaskState
-from django_machinery.protocol.codec import decode_signature
 
 LONGEST_IN_LIST = 8_000
 """Characters of a signature that the list still decodes to show its arguments."""
@@ -57,7 +56,8 @@ ACTIONS = (
 class TaskStateAdmin(OperatorAdmin[TaskState]):
     """Every task that this database knows."""
 
-    list_display = ("state_column", "task_column", "queue", "attempt", "wait", "run", "worker_column", "age")
+    list_display = ("state_column", "task_column", "place", "times", "age")
+    show_facets = admin.ShowFacets.NEVER
     list_display_links = None
     list_filter = (StateFilter, SentFilter, ReasonFilter, NameFilter, QueueFilter, WorkerFilter)
     search_fields = ("uuid",)  # makes Django show the box; `get_search_results` says what it finds
@@ -146,26 +146,23 @@ class TaskStateAdmin(OperatorAdmin[TaskState]):
 
     @admin.display(description=_("state"))
     def state_column(self, task: TaskState) -> SafeString:
-        return looks.pill(task.state, task.reason)
+        again = _("attempt %d") % task.attempt if task.attempt > 1 else ""
+        return format_html('{}<span class="mq-under">{}</span>', looks.pill(task.state, task.reason), again)
 
     @admin.display(description=_("task"))
     def task_column(self, task: TaskState) -> SafeString:
-        link = self.url("change", task.pk)
-        return format_html(
-            '<a href="{}" class="mq-name">{}</a><code class="mq-args">{}</code>', link, task.name or task.uuid, _args(task)
-        )
+        link, name = self.url("change", task.pk), task.name or task.uuid
+        return format_html('<a href="{}" class="mq-name">{}</a><code class="mq-args">{}</code>', link, name, _args(task))
 
-    @admin.display(description=_("wait"))
-    def wait(self, task: TaskState) -> str:
-        return looks.duration(looks.between(_due(task), task.started_at))
+    @admin.display(description=_("queue, worker"))
+    def place(self, task: TaskState) -> SafeString:
+        return format_html('{}<span class="mq-under" title="{}">{}</span>', task.queue, task.worker, task.worker)
 
-    @admin.display(description=_("run"))
-    def run(self, task: TaskState) -> str:
-        return looks.duration(looks.between(task.started_at, task.finished_at))
-
-    @admin.display(description=_("worker"))
-    def worker_column(self, task: TaskState) -> SafeString | str:
-        return format_html('<span class="mq-worker" title="{}">{}</span>', task.worker, task.worker) if task.worker else looks.MISSING
+    @admin.display(description=_("wait, run"))
+    def times(self, task: TaskState) -> SafeString:
+        waited = looks.duration(looks.between(_due(task), task.started_at))
+        ran = looks.duration(looks.between(task.started_at, task.finished_at))
+        return format_html('{}<span class="mq-under">{}</span>', waited, ran)
 
     @admin.display(description=_("sent"))
     def age(self, task: TaskState) -> str:
@@ -195,16 +192,12 @@ def _due(task: TaskState) -> Any:
 
 def _args(task: TaskState) -> str:
     short = getattr(task, "short", "")
-    if not short:
-        return "…"
-    try:
-        return looks.one_line(shown_args(decode_signature(short), servers[task.server].registry))
-    except (DecodeError, MachineryError):
-        return "…"
+    arguments = Shown(task.server, short).arguments if short else None
+    return "…" if arguments is None else looks.one_line(arguments)
 
 
-def _in_backends(uuid: str) -> tuple[list[tuple[str, Any]], list[str]]:
-    """What each server's backend knows of a task, and the servers that cannot be reached."""
+def _in_backends(uuid: str) -> tuple[list[tuple[str, Any, str]], list[str]]:
+    """What each server's backend knows of a task with its error, and the servers that cannot be reached."""
     found, unreachable = [], []
     for alias in servers:
         try:
@@ -212,5 +205,5 @@ def _in_backends(uuid: str) -> tuple[list[tuple[str, Any]], list[str]]:
         except MachineryError:
             unreachable.append(alias)
         else:
-            found += [(alias, state)] if state is not None else []
+            found += [(alias, state, Shown(alias, "").text(state.error))] if state is not None else []
     return found, unreachable

@@ -11,11 +11,8 @@ from typing import TYPE_CHECKING, Any
 from django.utils.translation import gettext as _
 
 from django_machinery.admin import looks
-from django_machinery.exceptions import DecodeError, MachineryError
-from django_machinery.handler import servers
-from django_machinery.inspector.masking import mask_text, shown_args
+from django_machinery.admin.shown import Shown
 from django_machinery.models import Attempt, Schedule, TaskState
-from django_machinery.protocol.codec import decode_signature
 from django_machinery.protocol.states import FINAL, PENDING, RETRY
 
 if TYPE_CHECKING:
@@ -51,31 +48,24 @@ class Link:
 
 def context(task: TaskState, actions: Sequence[OperatorAction]) -> dict[str, Any]:
     """The variables of the template."""
-    signature = _signature(task)
+    shown = Shown.of(task)
     attempts = list(Attempt.objects.filter(uuid=task.uuid).order_by("-generation", "-number")[:NEIGHBOURS])
     return {
         "task": task,
         "final": task.state in FINAL,
         "actions": [action for action in actions if _sensible(action.name, task)],
         "steps": _timed(_steps(task, list(reversed(attempts)))),
-        "attempts": [_shown(attempt) for attempt in attempts],
-        "arguments": [(name, looks.pretty(value)) for name, value in _arguments(task, signature)],
-        "results": _results(task),
-        "error": mask_text(task.error),
-        "traceback": mask_text(task.traceback),
+        "attempts": [_attempt(attempt, shown) for attempt in attempts],
+        "arguments": [(name, looks.pretty(value)) for name, value in shown.arguments or ()],
+        "results": _results(task, shown),
+        "error": shown.text(task.error),
+        "traceback": shown.text(task.traceback),
         "progress": _progress(task),
-        "links": _with_states(list(_links(task, signature))),
+        "links": _with_states(list(_links(task, shown.signature))),
         "schedule": Schedule.objects.filter(pk=task.schedule_id).first() if task.schedule_id else None,
         "waited": looks.duration(looks.between(max(task.created_at, task.eta or task.created_at), task.started_at)),
         "ran": looks.duration(looks.between(task.started_at, task.finished_at)),
     }
-
-
-def _signature(task: TaskState) -> Signature | None:
-    try:
-        return decode_signature(task.signature)
-    except DecodeError:
-        return None
 
 
 def _sensible(action: str, task: TaskState) -> bool:
@@ -109,32 +99,23 @@ def _timed(steps: Iterator[Step]) -> list[Step]:
     return ordered
 
 
-def _shown(attempt: Attempt) -> dict[str, Any]:
+def _attempt(attempt: Attempt, shown: Shown) -> dict[str, Any]:
     return {
         "row": attempt,
         "took": looks.duration(looks.between(attempt.started_at, attempt.ended_at)),
-        "error": mask_text(attempt.error),
-        "traceback": mask_text(attempt.traceback),
+        "error": shown.text(attempt.error),
+        "traceback": shown.text(attempt.traceback),
     }
 
 
-def _arguments(task: TaskState, signature: Signature | None) -> list[tuple[str, str]]:
-    if signature is None:
-        return []
-    try:
-        return shown_args(signature, servers[task.server].registry)
-    except MachineryError:
-        return []
-
-
-def _results(task: TaskState) -> list[tuple[str, str]] | None:
+def _results(task: TaskState, shown: Shown) -> list[tuple[str, str]] | None:
     """Type and value of each; None while there are none."""
     if task.results is None:
         return None
     try:
-        return [(str(result["Type"]), mask_text(_json(result["Value"]))) for result in json.loads(task.results)]
+        return [(str(result["Type"]), shown.text(_json(result["Value"]))) for result in json.loads(task.results)]
     except (ValueError, TypeError, KeyError, RecursionError):
-        return [("", mask_text(task.results))]
+        return [("", shown.text(task.results))]
 
 
 def _json(value: Any) -> str:

@@ -75,4 +75,4 @@ class WorkerProcessAdmin(OperatorAdmin[WorkerProcess]):
 def _running(worker: WorkerProcess) -> list[TaskState]:
     """What it runs just now."""
     running = TaskState.objects.filter(state__in=("RECEIVED", "STARTED"), worker=worker.token)
-    return list(running.defer("signature", "results", "traceback").order_by("-id")[:RECENT])
+    return list(running.defer("results", "traceback").order_by("-id")[:RECENT])

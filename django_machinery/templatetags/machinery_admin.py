@@ -12,12 +12,11 @@ from django.utils.formats import number_format
 from django.utils.safestring import SafeString
 
 from django_machinery.admin import dashboard, looks
-from django_machinery.inspector.masking import mask_text
+from django_machinery.admin.shown import Shown
 
 register = template.Library()
 register.filter("ago", looks.ago)
 register.filter("clock", looks.clock)
-register.filter("masked", mask_text)
 
 
 @register.inclusion_tag("admin/machinery/_dashboard.html", takes_context=True)
@@ -43,6 +42,12 @@ def big(number: int) -> str:
 def seconds(moment: datetime | None, start: datetime | None) -> str:
     """How long it took from `start`."""
     return looks.duration(looks.between(start, moment))
+
+
+@register.filter
+def shown_error(task: Any) -> str:
+    """The error of a task, without what is sensitive."""
+    return Shown.of(task).text(task.error)
 
 
 @register.filter

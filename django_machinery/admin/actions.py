@@ -15,6 +15,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
 from django_machinery.admin import audit
+from django_machinery.admin.paginator import BoundedPaginator
 from django_machinery.exceptions import MachineryError
 from django_machinery.handler import servers
 
@@ -92,7 +93,7 @@ class OperatorAction:
         audit.record(request.user, admin.model, self.label, summary=_("all that match %(filter)s, by task %(uuid)s") % {
             "filter": request.GET.urlencode() or _("no filter"), "uuid": uuid
         }, destroyed=self.destroys)  # fmt: skip
-        text = _("{action}: a background task does it. <a href=\"{link}\">See how far it is.</a>")
+        text = _('{action}: a background task does it. <a href="{link}">See how far it is.</a>')
         admin.message_user(request, format_html(text, action=self.label, link=link))
 
     def _ask(
@@ -102,7 +103,7 @@ class OperatorAction:
             request,
             title=_("%(action)s?") % self._words(),
             action=self,
-            count=admin.get_paginator(request, queryset, admin.list_per_page).shown_count,
+            count=BoundedPaginator(queryset, admin.list_per_page).shown_count,
             sample=list(queryset[:10]),
             selected=[] if whole_filter else request.POST.getlist(ACTION_CHECKBOX_NAME),
             checkbox=ACTION_CHECKBOX_NAME,

@@ -75,7 +75,7 @@ def _admin(site: str, model: str) -> OperatorAdmin[Any]:
 
 def _permitted(admin: OperatorAdmin[Any], request: HttpRequest, name: str) -> OperatorAction:
     """The action of that name, if the user may still use it. Raises `PermissionDenied`."""
-    allowed = admin.get_actions(request)
-    if not (request.user.is_active and request.user.is_staff) or name not in allowed:
-        raise PermissionDenied(f"{request.user} may not {name}")
+    user: Any = request.user
+    if not (user.is_active and user.is_staff and name in admin.get_actions(request)):
+        raise PermissionDenied(f"{user} may not {name}")
     return cast(OperatorAction, next(action for action in admin.actions or () if action.name == name))  # type: ignore[union-attr]

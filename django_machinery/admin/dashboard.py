@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from django_machinery.admin import looks
+from django_machinery.admin.base import permitted
 from django_machinery.admin.charts import chart
 from django_machinery.admin.shown import Shown
 from django_machinery.exceptions import MachineryError
@@ -58,7 +59,7 @@ def _chosen(wanted: str | None, choices: list[str]) -> str:
 
 def _permissions(request: HttpRequest) -> dict[str, bool]:
     models = ("taskstate", "deadletter", "queuecontrol", "workerprocess", "schedule")
-    return {model: request.user.has_perm(f"machinery.view_{model}") for model in models}
+    return {model: permitted(request, "view", model) for model in models}
 
 
 def _add(

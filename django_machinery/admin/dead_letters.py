@@ -111,7 +111,7 @@ class DeadLetterAdmin(OperatorAdmin[DeadLetter]):
     def letter(self, letter: DeadLetter) -> SafeString:
         name = letter.name or _("not decodable")
         link = self.url("change", letter.pk)
-        return format_html('<a class="mq-name" href="{}">{}</a><code class="mq-args">{}</code>', link, name, letter.uuid)
+        return format_html(looks.NAMED, link, name, letter.uuid)
 
     @admin.display(description=_("reason"))
     def reason_column(self, letter: DeadLetter) -> SafeString:

@@ -1,10 +1,10 @@
-"""How values are shown: times, durations, sizes, states. Whatever comes from a message is escaped here or in templates."""
+"""How values are shown: times, durations, sizes, states. What comes from a message is escaped, here or in templates."""
 
 from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from django.utils.formats import number_format
 from django.utils.html import format_html
@@ -17,7 +17,9 @@ from django_machinery.protocol.states import STATES
 if TYPE_CHECKING:
     from django_machinery.models import WorkerProcess
 
-MISSING = "–"
+MISSING = "\N{EN DASH}"
+NAMED = '<a class="mq-name" href="{}">{}</a><code class="mq-args">{}</code>'
+"""The column that names a row: address, name, and what tells it from others."""
 SILENT = 30.0
 """Seconds after which a worker process that was not heard of is taken for lost."""
 
@@ -91,8 +93,6 @@ def pretty(text: str) -> str:
         return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
     except (ValueError, RecursionError):
         return text
-
-
 
 
 def _units() -> list[tuple[int, str]]:

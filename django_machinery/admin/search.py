@@ -103,7 +103,8 @@ def _names(text: str) -> list[str]:
 
 def _innermost(text: str) -> str:
     """What of a value is in the signature's text as it stands: JSON would escape other characters."""
-    return max(re.findall(r"[\w .,:/@+-]+", text, re.ASCII) or [""], key=len)
+    pieces: list[str] = re.findall(r"[\w .,:/@+-]+", text, re.ASCII)
+    return max(pieces, key=len, default="")
 
 
 def _matching(rows: QuerySet[TaskState], arguments: Sequence[Argument]) -> Iterator[int]:

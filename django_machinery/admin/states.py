@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
@@ -34,21 +35,33 @@ from django_machinery.handler import servers
 from django_machinery.inspector import Inspector
 from django_machinery.models import TaskState
 
+if TYPE_CHECKING:
+    from django_machinery.server import Server
+
 LONGEST_IN_LIST = 8_000
 """Characters of a signature that the list still decodes to show its arguments."""
 
+_SHORT = Case(When(length__lte=LONGEST_IN_LIST, then=F("signature")), default=Value(""), output_field=TextField())
+
+
+def _run_now(server: Server, uuids: Sequence[Any], by: str) -> int:
+    return control.run_now(server, uuids)
+
+
+def _cancel_hard(server: Server, uuids: Sequence[Any], by: str) -> int:
+    return control.cancel(server, uuids, by, hard=True)
+
+
+def _delete(server: Server, uuids: Sequence[Any], by: str) -> int:
+    return control.delete(server, uuids)
+
+
 ACTIONS = (
     OperatorAction("retry", _("Run again"), "retry", control.retry),
-    OperatorAction("run_now", _("Run now"), "run_now", lambda server, uuids, by: control.run_now(server, uuids)),
+    OperatorAction("run_now", _("Run now"), "run_now", _run_now),
     OperatorAction("cancel", _("Cancel"), "cancel", control.cancel, destroys=True),
-    OperatorAction(
-        "cancel_hard",
-        _("Cancel, ending the process if need be"),
-        "cancel",
-        lambda server, uuids, by: control.cancel(server, uuids, by, hard=True),
-        destroys=True,
-    ),
-    OperatorAction("remove", _("Delete"), "remove", lambda server, uuids, by: control.delete(server, uuids), destroys=True),
+    OperatorAction("cancel_hard", _("Cancel, ending the process if need be"), "cancel", _cancel_hard, destroys=True),
+    OperatorAction("remove", _("Delete"), "remove", _delete, destroys=True),
 )
 
 
@@ -62,7 +75,7 @@ class TaskStateAdmin(OperatorAdmin[TaskState]):
     list_filter = (StateFilter, SentFilter, ReasonFilter, NameFilter, QueueFilter, WorkerFilter)
     search_fields = ("uuid",)  # makes Django show the box; `get_search_results` says what it finds
     search_help_text = _(
-        "A UUID or words from arguments and errors; or name:…, queue:…, worker:…, error:…, args:…, args.parameter:value. "
+        "A UUID, or words from arguments and errors, or name:…, queue:…, worker:…, error:…, args:…, args.key:value. "
         "Arguments and errors are searched in the newest {window:,} tasks that the filters leave, up to {hits:,} hits."
     )
     actions = ACTIONS
@@ -95,15 +108,12 @@ class TaskStateAdmin(OperatorAdmin[TaskState]):
     ) -> tuple[QuerySet[TaskState], bool]:
         return (Query.parse(search_term).narrow(queryset) if search_term else queryset), False
 
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        return super().changelist_view(request, {"title": self.opts.verbose_name_plural.capitalize(), **(extra_context or {})})  # type: ignore[union-attr]
-
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         changelist = super().get_changelist_instance(request)
-        if request.method == "GET":
-            short = Case(When(length__lte=LONGEST_IN_LIST, then=F("signature")), default=Value(""), output_field=TextField())
-            changelist.result_list = changelist.result_list.annotate(length=Length("signature")).annotate(short=short)
+        changelist.title = str(self.opts.verbose_name_plural).capitalize()
         changelist.search_help_text = str(self.search_help_text).format(window=WINDOW, hits=HITS)
+        if request.method == "GET":
+            changelist.result_list = changelist.result_list.annotate(length=Length("signature")).annotate(short=_SHORT)
         return changelist
 
     def change_view(
@@ -140,8 +150,10 @@ class TaskStateAdmin(OperatorAdmin[TaskState]):
 
     def dashboard_view(self, request: HttpRequest) -> HttpResponse:
         """What of the dashboard refreshes itself."""
-        request.current_app = self.admin_site.name  # type: ignore[attr-defined]
+        request.current_app = self.admin_site.name
         context = dashboard.panels(request, self.admin_site)
+        if not any(context["may"].values()):
+            raise PermissionDenied
         return TemplateResponse(request, "admin/machinery/_dashboard.html", context)
 
     @admin.display(description=_("state"))
@@ -152,7 +164,7 @@ class TaskStateAdmin(OperatorAdmin[TaskState]):
     @admin.display(description=_("task"))
     def task_column(self, task: TaskState) -> SafeString:
         link, name = self.url("change", task.pk), task.name or task.uuid
-        return format_html('<a href="{}" class="mq-name">{}</a><code class="mq-args">{}</code>', link, name, _args(task))
+        return format_html(looks.NAMED, link, name, _args(task))
 
     @admin.display(description=_("queue, worker"))
     def place(self, task: TaskState) -> SafeString:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from django.utils.translation import gettext as _
@@ -13,7 +14,7 @@ from django.utils.translation import gettext as _
 from django_machinery.admin import looks
 from django_machinery.admin.shown import Shown
 from django_machinery.models import Attempt, Schedule, TaskState
-from django_machinery.protocol.states import FINAL, PENDING, RETRY
+from django_machinery.protocol.states import FINAL, PENDING, RETRY, SUCCESS
 
 if TYPE_CHECKING:
     from django_machinery.admin.actions import OperatorAction
@@ -81,20 +82,21 @@ def _steps(task: TaskState, attempts: Sequence[Attempt]) -> Iterator[Step]:
         yield Step(_("Due"), task.eta, "pending")
     for attempt in attempts:
         if attempt.generation == task.generation and attempt.outcome == "retry":
-            note = _("%(error)s, on %(worker)s") % {"error": attempt.exception or attempt.outcome, "worker": attempt.worker}
+            note = " ".join(filter(None, (attempt.exception, attempt.worker)))
             yield Step(_("Attempt %d failed") % attempt.number, attempt.ended_at, "retry", note)
     if task.received_at:
         yield Step(_("Received"), task.received_at, "received", task.worker)
     if task.started_at:
         yield Step(_("Started"), task.started_at, "started", _("attempt %d") % task.attempt)
     if task.finished_at:
-        yield Step(_("Succeeded") if task.state == "SUCCESS" else _("Failed"), task.finished_at, task.state.lower(), task.reason)
+        label = _("Succeeded") if task.state == SUCCESS else _("Failed")
+        yield Step(label, task.finished_at, task.state.lower(), task.reason)
 
 
 def _timed(steps: Iterator[Step]) -> list[Step]:
     """The steps in the order of their times, each with what it took."""
     ordered = sorted(steps, key=lambda step: step.at.timestamp() if step.at else 0.0)
-    for before, step in zip(ordered, ordered[1:], strict=False):
+    for before, step in pairwise(ordered):
         step.took = looks.duration(looks.between(before.at, step.at))
     return ordered
 

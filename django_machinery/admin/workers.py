@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from django_machinery.admin import looks
-from django_machinery.admin.base import OperatorAdmin
+from django_machinery.admin.base import OperatorAdmin, permitted
 from django_machinery.models import TaskState, WorkerProcess
 
 RECENT = 20
@@ -41,15 +41,13 @@ class WorkerProcessAdmin(OperatorAdmin[WorkerProcess]):
         context = self.page_context(request, title=_("Worker"), subtitle=str(worker), original=worker, worker=worker)
         context |= {"life": self.life(worker), "memory": self.memory(worker), "names": worker.names.split("\n")[1:]}
         context |= {"queues": worker.queues.split("\n")}
-        context |= {"tasks": _running(worker) if request.user.has_perm("machinery.view_taskstate") else []}
+        context |= {"tasks": _running(worker) if permitted(request, "view", "taskstate") else []}
         return TemplateResponse(request, "admin/machinery/workerprocess/detail.html", context)
 
     @admin.display(description=_("process"))
     def process(self, worker: WorkerProcess) -> SafeString:
         link = self.url("change", worker.pk)
-        return format_html(
-            '<a class="mq-name" href="{}">{}:{}</a><code class="mq-args">{}</code>', link, worker.host, worker.pid, worker.tag
-        )
+        return format_html(looks.NAMED, link, f"{worker.host}:{worker.pid}", worker.tag)
 
     @admin.display(description=_("state"))
     def life(self, worker: WorkerProcess) -> SafeString:

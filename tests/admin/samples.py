@@ -65,7 +65,7 @@ def attempts(tasks: list[TaskState]) -> list[Attempt]:
             traceback=task.traceback,
         )
         for task in tasks
-        if task.state == "FAILURE"
+        if task.state == "FAILURE" and task.finished_at
     ]
 
 
@@ -89,7 +89,9 @@ def _task(chance: random.Random, index: int, kind: int, created: datetime) -> Ta
     )
     state = chance.choice(STATES)
     started = created + timedelta(seconds=chance.expovariate(2)) if state not in ("PENDING", "RETRY") else None
-    ended = started + timedelta(seconds=chance.expovariate(0.8)) if started and state in ("SUCCESS", "FAILURE") else None
+    ended = (
+        started + timedelta(seconds=chance.expovariate(0.8)) if started and state in ("SUCCESS", "FAILURE") else None
+    )
     error = ": ".join(ERRORS[kind]) if state == "FAILURE" else ""
     return TaskState(
         uuid=uuid,

@@ -94,6 +94,8 @@ def _leaves(value: Any, words: Collection[str], *, hidden: bool) -> Iterator[str
             yield from _leaves(item, words, hidden=hidden)
     elif hidden and not isinstance(value, bool | None) and len(text := str(value)) >= _SHORTEST:
         yield text
+        yield repr(text)[1:-1]
+        yield json.dumps(text)[1:-1]
 
 
 def _plain(name: str) -> str:

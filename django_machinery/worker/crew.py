@@ -146,8 +146,8 @@ class Crew:
         self._reporter.start()
         if self._leases is not None:
             self._leases.start()
+        self._wait_for_orders()
         with suppress(Aborted):
-            self._stores.call(self._controls.refresh)
             self._fetcher.run(drain=drain)
 
     def stop(self) -> None:
@@ -181,6 +181,11 @@ class Crew:
         with suppress(StoreError):
             self._consumer.close()
         return finished and committed
+
+    def _wait_for_orders(self) -> None:
+        """A queue may be paused: nothing is fetched before the database has said which."""
+        while not self._reporter.informed.wait(0.1) and not self._fetcher.stopped:
+            self._terms.beat()
 
     def _thread_starter(self, server: Server) -> Callable[[Callable[[], None], str], Thread]:
         has_async = any(definition.is_async for definition in server.registry.definitions)

@@ -4,11 +4,35 @@ from __future__ import annotations
 
 import traceback as tracebacks
 from types import TracebackType
+from typing import TYPE_CHECKING
+
+from django_machinery.inspector.masking import mask_text
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 LONGEST = 64 * 1024
 """Characters of an error or of a traceback."""
 DEEPEST = 100
 """Frames of a traceback: the innermost, where the error is."""
+
+
+class Concealed(Exception):
+    """Stands for an exception that tells what must not be shown: with its type's name, its frames, and masked texts."""
+
+    def __init__(self, error: BaseException, words: Collection[str], secrets: Collection[str]) -> None:
+        super().__init__(mask_text(error_text(error), words, secrets))
+        self.type_path = type_path(error)
+        self.printed = mask_text(traceback_text(error), words, secrets)
+        self.__traceback__ = error.__traceback__
+
+
+def concealed(error: BaseException, words: Collection[str], secrets: Collection[str]) -> BaseException:
+    """The exception itself, unless it or one that led to it tells one of the secrets."""
+    if not secrets:
+        return error
+    told = error_text(error) + traceback_text(error)
+    return Concealed(error, words, secrets) if any(secret in told for secret in secrets) else error
 
 
 def error_text(error: BaseException) -> str:
@@ -22,12 +46,16 @@ def error_text(error: BaseException) -> str:
 
 def type_path(error: BaseException) -> str:
     """The dotted path of the exception's type; only the name for a built-in."""
+    if isinstance(error, Concealed):
+        return error.type_path
     kind = type(error)
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def traceback_text(error: BaseException) -> str:
     """The traceback as Python prints it, from the task's own frame on, without local variables."""
+    if isinstance(error, Concealed):
+        return error.printed
     try:
         lines = tracebacks.format_exception(type(error), error, _of_task(error.__traceback__), limit=-DEEPEST)
     except Exception:

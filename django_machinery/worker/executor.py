@@ -19,12 +19,14 @@ from django_machinery.exceptions import (
     TaskCancelled,
     TaskTimedOut,
 )
+from django_machinery.inspector.masking import secrets_of
 from django_machinery.protocol import followups
 from django_machinery.protocol.go_types import results_to_wire
 from django_machinery.seams.unit import Verdict
 from django_machinery.worker import outcomes
 from django_machinery.worker.context import TaskContext
 from django_machinery.worker.controls import Controls
+from django_machinery.worker.errors import concealed
 from django_machinery.worker.interrupts import ThreadInterrupt
 from django_machinery.worker.outcomes import Committed, Ending, Parked, Released, TaskOutcome
 from django_machinery.worker.run import Run
@@ -117,7 +119,7 @@ class Executor:
         try:
             args, kwargs = run.definition.parameters.to_call(run.signature.args)
         except Exception as error:
-            return outcomes.raised(run, error, "error", self._worker, 0.0)
+            return outcomes.raised(run, self._concealed(run, error), "error", self._worker, 0.0)
         try:
             if run.definition.atomic:
                 return self._run_atomically(run, args, kwargs)
@@ -156,9 +158,17 @@ class Executor:
             again = _next_run(signature, error, reason)
         except Exception as trouble:  # no such time
             return outcomes.raised(run, trouble, "error", self._worker, _since(run))
+        error = self._concealed(run, error)
         if again is not None:
             return outcomes.retried(run, error, reason, again, self._worker)
         return outcomes.raised(run, error, "error" if reason == "retry" else reason, self._worker, _since(run))
+
+    def _concealed(self, run: Run, error: BaseException) -> BaseException:
+        """The exception, fit to be stored, logged and told."""
+        if isinstance(error, RetryLater):
+            return error
+        words = self._server.config.mask
+        return concealed(error, words, secrets_of(run.signature, self._server.registry, words))
 
     def _run_atomically(self, run: Run, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Ending:
         if not (self._one_store and self._server.broker.supports_transactions):

@@ -121,6 +121,11 @@ class Fetcher:
             self._changed.set()
 
     @property
+    def stopped(self) -> bool:
+        """Was `stop` called?"""
+        return self._stopped.is_set()
+
+    @property
     def held(self) -> int:
         """Deliveries that are neither settled nor given back."""
         return self.claimed - self._committer.ended

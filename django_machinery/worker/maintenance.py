@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from django_machinery.relay import relay
 from django_machinery.worker.rounds import Job, Rounds
+from django_machinery.worker.tidying import Tidying
 
 if TYPE_CHECKING:
     from django_machinery.server import Server
@@ -21,6 +22,7 @@ RELAY = 1.0
 SWEEP = 1.0
 BEAT = 3.0
 EXPIRE = 60.0
+TIDY = 2.0
 """Seconds between two rounds of each job."""
 
 
@@ -45,6 +47,7 @@ class Maintenance:
         self._renewed_since = 0.0
         self._renewed_at = 0.0
         self._leases = Rounds("leases", stores, [Job(server.config.lease * RENEW, self.renew)])
+        self._tidy = Tidying(server)
         self._chores = Rounds("chores", stores, [*self._jobs(), *chores])
         self.soon = self._leases.soon
         """Do something about leases, once, between two renewals."""
@@ -77,7 +80,8 @@ class Maintenance:
             Job(RELAY, lambda: relay(server)),
             Job(SWEEP, self._sweep),
             Job(BEAT, self._beat),
-            Job(EXPIRE, server.backend.expire),
+            Job(EXPIRE, self._expire),
+            Job(TIDY, self._tidy.look),
         ]
         if server.broker.supports_delay:
             jobs.append(Job(PROMOTE, server.broker.promote))
@@ -91,6 +95,12 @@ class Maintenance:
         lease = self._server.config.lease
         if self._renewed_at - self._renewed_since >= lease and monotonic() - self._renewed_at < lease:
             self._server.broker.sweep()
+
+    def _expire(self) -> None:
+        from django_machinery.models import records
+
+        self._server.backend.expire()
+        records.expire(self._server.config.database, self._server.config.results_expire_in)
 
     def _beat(self) -> None:
         from django_machinery.models import WorkerProcess

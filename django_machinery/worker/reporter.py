@@ -52,7 +52,10 @@ class Reporter:
         self._pauses_changed = pauses_changed
         self._end = end
         self._stored: dict[Run, Progress | None] = {}
-        self._obeyed_at = self._recorded_at = monotonic()
+        self._obeyed_at = -OBEY
+        self._recorded_at = monotonic()
+        self.informed = Event()
+        """Set once it is known what operators want."""
         self._stopped = Event()
         self._thread = Thread(target=self._serve, name="machinery-reporter", daemon=True)
 
@@ -66,6 +69,7 @@ class Reporter:
 
     def _serve(self) -> None:
         try:
+            self._make_round()
             while not self._stopped.wait(PERIOD):
                 self._make_round()
             self._recorded_at = -RECORD
@@ -114,6 +118,7 @@ class Reporter:
             self._obeyed_at = monotonic()
             if self._controls.refresh():
                 self._pauses_changed()
+            self.informed.set()
 
     def _record(self) -> None:
         if monotonic() - self._recorded_at >= RECORD:

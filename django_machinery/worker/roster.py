@@ -7,6 +7,7 @@ import socket
 import uuid
 from typing import TYPE_CHECKING
 
+from django_machinery import control
 from django_machinery.models import WorkerProcess
 
 if TYPE_CHECKING:
@@ -50,5 +51,9 @@ class Roster:
         self._processes.retire(token)
 
     def suspects(self) -> int:
-        """Messages that wait to be run alone in a process."""
-        return self._server.broker.suspects(self._queues) if self._server.broker.supports_isolation else 0
+        """Messages that wait to be run alone in a process, on queues that are not paused."""
+        broker = self._server.broker
+        if not broker.supports_isolation or not broker.suspects(self._queues):
+            return 0
+        paused = control.paused(self._server)
+        return broker.suspects([queue for queue in self._queues if queue not in paused])

@@ -8,6 +8,7 @@ A driver supplies the fixture `broker` and the method `inject`, and where its le
 """
 
 from tests.contracts.broker_claiming import Claiming, GivingBack, Purging, Settling
+from tests.contracts.broker_control import Hastening, Looking, Pausing, Taking
 from tests.contracts.broker_delays import Delays, Listing, Unreachable
 from tests.contracts.broker_leases import Crashes, Isolation, MessageLeases, WorkerLeases
 from tests.contracts.broker_publishing import Inline, Publishing
@@ -28,6 +29,10 @@ class BrokerContract(
     Isolation,
     WorkerLeases,
     MessageLeases,
+    Pausing,
+    Taking,
+    Hastening,
+    Looking,
     Unreachable,
 ):
     """Every topic. See `tests.contracts.broker_base.BrokerTopic` for what to supply."""

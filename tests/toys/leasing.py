@@ -88,6 +88,7 @@ class LeasingConsumer(Consumer):
     def __init__(self, file: File, queues: Sequence[str], token: str, lease: float) -> None:
         self._file = file
         self._queues = queues
+        self._open = queues
         self._token = token
         self._lease = lease
         self._held: dict[str, Delivery] = {}
@@ -96,7 +97,7 @@ class LeasingConsumer(Consumer):
     def fetch(self, limit: int, *, alone: bool = False) -> list[Delivery]:
         found: list[Delivery] = []
         with self._file.transaction() as connection:
-            for queue in self._queues:
+            for queue in self._open:
                 found += self._receive(connection, queue, min(limit, BATCH) - len(found))
         self._held.update({delivery.handle[1]: delivery for delivery in found})
         return found
@@ -112,6 +113,9 @@ class LeasingConsumer(Consumer):
 
     def wake(self) -> None:
         self._bell.put(None)
+
+    def pause(self, queues: Collection[str]) -> None:
+        self._open = [queue for queue in self._queues if queue not in queues]
 
     def settle(self, deliveries: Sequence[Delivery]) -> list[bool]:
         self._forget(deliveries)
@@ -150,10 +154,10 @@ class LeasingConsumer(Consumer):
         ]
 
     def _visible(self) -> bool:
-        marks = ", ".join("?" * len(self._queues))
+        marks = ", ".join("?" * len(self._open))
         statement = f"SELECT 1 FROM message WHERE queue IN ({marks}) AND visible_at <= ? LIMIT 1"
         with self._file.transaction() as connection:
-            return connection.execute(statement, (*self._queues, time.time())).fetchone() is not None
+            return connection.execute(statement, (*self._open, time.time())).fetchone() is not None
 
     def _show_again(self, deliveries: Sequence[Delivery], delay: float) -> None:
         self._forget(deliveries)

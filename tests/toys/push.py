@@ -118,6 +118,7 @@ class PushConsumer(Consumer):
 
     def __init__(self, server: Server, queues: Sequence[str], names: Collection[str], token: str) -> None:
         self.queues = queues
+        self._all_queues = queues
         self.names = names
         self.window = 0
         self._server = server
@@ -161,6 +162,14 @@ class PushConsumer(Consumer):
 
     def wake(self) -> None:
         self._bell.put(None)
+
+    def pause(self, queues: Collection[str]) -> None:
+        """The subscription ends, and what was pushed but not fetched goes back."""
+        with self._server.lock:
+            self.queues = [queue for queue in self._all_queues if queue not in queues]
+            back = [delivery for delivery in self._buffer if delivery.queue in queues]
+            self._buffer = deque(delivery for delivery in self._buffer if delivery.queue not in queues)
+            self._server.requeue([_uncount(self._unsettled.pop(delivery.handle)) for delivery in back])
 
     def settle(self, deliveries: Sequence[Delivery]) -> list[bool]:
         with self._server.lock:

@@ -20,6 +20,8 @@ from tests.toys.leasing import LeasingBroker
 from tests.waiting import wait_until
 from tests.worker.support import QUEUE, Script, drain, heard, send, state_of, toy_server, working
 
+pytestmark = pytest.mark.django_db(transaction=True)  # a crew asks the database what operators want
+
 
 class Gate:
     """A task that tells that it runs and waits until it may end."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from django_machinery.protocol.states import FAILURE, FINAL, PENDING, GroupMeta, TaskState, merge
+from django_machinery.protocol.states import FAILURE, FINAL, PENDING, STATES, GroupMeta, TaskState, merge
 from django_machinery.seams.backend import GroupProgress, ResultBackend, StateChange
 
 if TYPE_CHECKING:
@@ -28,7 +30,8 @@ class _Kept:
     """A state and since when it is kept, by `time.monotonic()`."""
 
     state: TaskState
-    group_uuid: str
+    signature: Signature
+    """As it was sent."""
     since: float
 
     @property
@@ -55,6 +58,9 @@ class _Group:
 
 
 class EagerBackend(ResultBackend):
+    supports_listing = True
+    keeps_signatures = True
+
     def __init__(self, url: str, config: ServerConfig) -> None:
         super().__init__(url, config)
         self._states: dict[str, _Kept] = {}
@@ -77,6 +83,20 @@ class EagerBackend(ResultBackend):
     def get_states(self, uuids: Sequence[str]) -> list[TaskState | None]:
         with self._finished:
             return self._get(uuids)
+
+    def signatures(self, uuids: Sequence[str]) -> list[Signature | None]:
+        with self._finished:
+            return [self._states[uuid].signature if uuid in self._states else None for uuid in uuids]
+
+    def list_states(self, limit: int, before: datetime | None = None) -> list[TaskState]:
+        with self._finished:
+            states = [kept.state for kept in reversed(self._states.values())]
+        found = [state for state in states if before is None or state.created_at < before]
+        return sorted(found, key=lambda state: state.created_at, reverse=True)[:limit]
+
+    def count_states(self) -> dict[str, int]:
+        with self._finished:
+            return {**dict.fromkeys(STATES, 0), **Counter(kept.state.state for kept in self._states.values())}
 
     def wait(self, uuids: Sequence[str], timeout: float) -> list[TaskState | None]:
         unfinished = list(uuids)
@@ -150,13 +170,18 @@ class EagerBackend(ResultBackend):
                 task_uuid=change.uuid, task_name=change.signature.name, state=change.state,
                 results=change.results, error=change.error,
             )  # fmt: skip
-        new = _Kept(merge(None if old is None else old.state, state), change.signature.group_uuid, time.monotonic())
+        starts = old is None or change.state == PENDING
+        new = _Kept(
+            merge(None if old is None else old.state, state),
+            change.signature if starts or old is None else old.signature,
+            time.monotonic(),
+        )
         self._states[change.uuid] = new
         self._count(old, new)
         return True
 
     def _count(self, old: _Kept | None, new: _Kept) -> None:
-        group = self._groups.get(new.group_uuid)
+        group = self._groups.get(new.signature.group_uuid)
         if group is None:
             return
         for kept, by in ((old, -1), (new, 1)):
@@ -174,5 +199,5 @@ class EagerBackend(ResultBackend):
         return [None if kept is None else kept.state for kept in found]
 
     def _expired(self, kept: _Kept, before: float) -> bool:
-        group = self._groups.get(kept.group_uuid)
+        group = self._groups.get(kept.signature.group_uuid)
         return kept.final and kept.since < before and (group is None or group.settled)

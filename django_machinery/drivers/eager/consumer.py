@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 
@@ -23,6 +23,9 @@ class EagerConsumer(Consumer):
 
     def wake(self) -> None:
         self._bell.put(None)
+
+    def pause(self, queues: Collection[str]) -> None:
+        """Changes nothing: what is sent runs at once."""
 
     def settle(self, deliveries: Sequence[Delivery]) -> list[bool]:
         return [True] * len(deliveries)

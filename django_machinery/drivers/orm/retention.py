@@ -3,31 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
 from typing import Any
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from django_machinery.models import (
-    Attempt,
-    Cancellation,
-    DeadLetter,
-    GroupMeta,
-    Lock,
-    Progress,
-    Stat,
-    TaskState,
-    Tick,
-    UniqueKey,
-    WorkerProcess,
-)
+from django_machinery.models import GroupMeta, TaskState
 from django_machinery.models.clock import StoreTime
+from django_machinery.models.records import FAILURES, SUCCESSES, delete_some
 from django_machinery.protocol.states import FAILURE, SUCCESS
-
-DAY = 86_400.0
-SUCCESSES, FAILURES = 7 * DAY, 30 * DAY
-FIGURES = 90 * DAY
-LOST_WORKERS = timedelta(days=1)
 
 
 class Retention:
@@ -40,11 +23,7 @@ class Retention:
 
     def sweep(self, limit: int) -> int:
         """Delete up to `limit` rows of each kind; returns how many states and groups those were."""
-        results = sum(_delete(rows, limit) for rows in (*self._states(), *self._settled_groups()))
-        for rows in self._records():
-            _delete(rows, limit)
-        WorkerProcess.objects.db_manager(self._alias).forget_lost(LOST_WORKERS)
-        return results
+        return sum(delete_some(rows, limit) for rows in (*self._states(), *self._settled_groups()))
 
     def _states(self) -> Iterator[QuerySet[Any]]:
         unsettled = GroupMeta.objects.filter(uuid=OuterRef("group_uuid"), settled_at__isnull=True)
@@ -59,20 +38,3 @@ class Retention:
         for failed, seconds in ((Q(failed=0), self._successes), (Q(failed__gt=0), self._failures)):
             before = StoreTime(-seconds)
             yield settled.filter(failed, created_at__lt=before, settled_at__lt=before).order_by("created_at")
-
-    def _records(self) -> Iterator[QuerySet[Any]]:
-        failures = StoreTime(-self._failures)
-        yield Attempt.objects.using(self._alias).filter(ended_at__lt=failures)
-        yield DeadLetter.objects.using(self._alias).filter(died_at__lt=failures, requeued_at__isnull=False)
-        yield Cancellation.objects.using(self._alias).filter(requested_at__lt=failures)
-        yield Progress.objects.using(self._alias).filter(updated_at__lt=failures)
-        yield Lock.objects.using(self._alias).filter(expires_at__lt=StoreTime(-DAY))
-        yield UniqueKey.objects.using(self._alias).filter(until__lt=StoreTime(-DAY))
-        yield Stat.objects.using(self._alias).filter(minute__lt=StoreTime(-FIGURES))
-        yield Tick.objects.using(self._alias).filter(tick_at__lt=StoreTime(-FIGURES))
-
-
-def _delete(rows: QuerySet[Any], limit: int) -> int:
-    """Look first, so that nothing is locked where there is nothing to delete; what changed meanwhile stays."""
-    keys = list(rows.values_list("pk", flat=True)[:limit])
-    return rows.order_by().filter(pk__in=keys).delete()[0] if keys else 0

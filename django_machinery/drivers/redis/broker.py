@@ -111,6 +111,9 @@ class RedisBroker(Broker):
     def promote(self) -> int:
         return self._delays.promote()
 
+    def hasten(self, uuids: Sequence[str]) -> int:
+        return self._delays.hasten(uuids)
+
     def suspects(self, queues: Sequence[str]) -> int:
         keys = map(queue_keys, queues)
         return sum(self.client.calls([(each.queue, ("LLEN", each.suspects)) for each in keys]))

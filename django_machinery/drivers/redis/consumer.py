@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from django_machinery.drivers.redis.keys import QUEUES, QueueKeys
@@ -45,6 +45,8 @@ class RedisConsumer(Consumer):
     def __init__(self, client: Client, queues: Sequence[QueueKeys], token: str, config: ServerConfig) -> None:
         self._client = client
         self._queues = queues
+        self._open = queues
+        """Those that are not paused."""
         self._token = token
         self._has_priorities = config.redis_priorities
         self._waiter = Waiter(client, queues, token, config)
@@ -62,7 +64,7 @@ class RedisConsumer(Consumer):
         self._tend()
         try:
             claim = self._claim_suspects if alone else self._claim
-            deliveries = list(claim(min(limit, MOST)))
+            deliveries = list(claim(min(limit, MOST))) if self._open else []
         except BrokerUnavailable:
             # The claim may have been carried out, and its answer lost: look at once, when Redis is back.
             self._is_known, self._tends_at = False, 0.0
@@ -72,10 +74,19 @@ class RedisConsumer(Consumer):
 
     def wait(self, timeout: float) -> None:
         ordinary, self._fetches_ordinary = self._fetches_ordinary, False
-        self._waiter.wait(timeout, takes_messages=ordinary)
+        self._waiter.wait(timeout, takes_messages=ordinary and bool(self._open))
 
     def wake(self) -> None:
         self._waiter.wake()
+
+    def pause(self, queues: Collection[str]) -> None:
+        """What a wait has moved here from a queue that is paused now goes back to its head."""
+        self._open = [keys for keys in self._queues if keys.queue not in queues]
+        self._waiter.watch(self._open)
+        for keys in self._queues:
+            land = ("LMOVE", keys.landing(self._token), keys.queue, "RIGHT", "LEFT")
+            while keys not in self._open and self._client.call(keys.queue, land) is not None:
+                pass
 
     def settle(self, deliveries: Sequence[Delivery]) -> list[bool]:
         parts = list(self._by_queue(deliveries))
@@ -143,7 +154,7 @@ class RedisConsumer(Consumer):
 
     def _claim(self, limit: int) -> Iterator[Delivery]:
         """In one step for all queues where they can be in one, else in a step each, until there are enough."""
-        groups = [self._queues] if self._client.one_slot else [[keys] for keys in self._queues]
+        groups = [self._open] if self._client.one_slot else [[keys] for keys in self._open]
         for group in groups:
             places = [place for keys in group for place in self._claim_places(keys)]
             nonce = secrets.token_hex(4).encode()
@@ -169,7 +180,7 @@ class RedisConsumer(Consumer):
             yield Delivery(body, queue, Handle(keys, field), token, claimed_at=now)
 
     def _claim_suspects(self, limit: int) -> Iterator[Delivery]:
-        groups = [self._queues] if self._client.one_slot else [[keys] for keys in self._queues]
+        groups = [self._open] if self._client.one_slot else [[keys] for keys in self._open]
         for group in groups:
             places = [
                 place for keys in group for place in (keys.suspects, keys.held(self._token), keys.counter, keys.holders)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from django_machinery.drivers.redis.lanes import Lanes
 
 BATCH = 500
+PAGE = 1000
+"""Messages that are read at once, to find some."""
 PUT_OFF = 5 * 10**9
 """Nanoseconds that a message is put off while it is moved in a Cluster: a crash in between repeats it after that."""
 
@@ -49,6 +51,19 @@ class Delays:
             if len(bodies) < BATCH:
                 break
         return promoted
+
+    def hasten(self, uuids: Collection[str]) -> int:
+        """Make the messages of these tasks due. All that are delayed have to be read for that."""
+        wanted, start = set(uuids), 0
+        found: list[bytes] = []
+        while bodies := self._client.call(self._key, ("ZRANGE", self._key, start, start + PAGE - 1)):
+            found += [body for body in bodies if self._uuid(body) in wanted]
+            start += PAGE
+        if not found:
+            return 0
+        due = [word for body in found for word in (0, body)]
+        changed: int = self._client.call(self._key, ("ZADD", self._key, "XX", "CH", *due))
+        return changed
 
     def waiting(self, limit: int) -> list[Waiting]:
         """The soonest first."""
@@ -95,6 +110,12 @@ class Delays:
 
     def _as_sent(self, lane: Lane, body: bytes) -> bytes:
         return b"0:0:" + body if lane.key == queue_keys(self._config.default_queue).suspects else body
+
+    def _uuid(self, body: bytes) -> str:
+        try:
+            return decode_signature(body, self._config.limits).uuid
+        except DecodeError:
+            return ""
 
     def _queue(self, body: bytes) -> str:
         try:

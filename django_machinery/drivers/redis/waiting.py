@@ -28,13 +28,19 @@ class Waiter:
         self._token = token
         self._longest = min(LONGEST, (config.redis_normal_tasks_poll_period or LONGEST * 1000) / 1000)
         self._patience = client.connector.timeout
-        self._sources = [(keys, keys.queue) for keys in queues]
-        if config.redis_priorities:
-            self._sources += [(keys, keys.bell) for keys in queues]
+        self._has_priorities = config.redis_priorities
         self._lines: list[Line] = []
+        self.watch(queues)
         self._bell: Bell | None = None
         self._woken = False
         """Somebody rang before there was a bell."""
+
+    def watch(self, queues: Sequence[QueueKeys]) -> None:
+        """Wait for messages of these queues from now on. From the thread that waits."""
+        self._close_lines()
+        self._sources = [(keys, keys.queue) for keys in queues]
+        if self._has_priorities:
+            self._sources += [(keys, keys.bell) for keys in queues]
 
     def wait(self, timeout: float, *, takes_messages: bool) -> None:
         """See `Consumer.wait`. Without `takes_messages` only `wake` ends it early."""

@@ -105,7 +105,7 @@ class OperatorAction:
             action=self,
             count=BoundedPaginator(queryset, admin.list_per_page).shown_count,
             sample=list(queryset[:10]),
-            selected=[] if whole_filter else request.POST.getlist(ACTION_CHECKBOX_NAME),
+            selected=request.POST.getlist(ACTION_CHECKBOX_NAME),  # Django wants some, also for the whole filter
             checkbox=ACTION_CHECKBOX_NAME,
             whole_filter=whole_filter,
             from_detail="_detail" in request.POST,

@@ -77,7 +77,7 @@ class OperatorAction:
 
     def _run_here(self, admin: OperatorAdmin[Any], request: HttpRequest, queryset: QuerySet[Any]) -> None:
         try:
-            changed, rows = self.apply(queryset.defer(None), request.user.get_username())
+            changed, rows = self.apply(queryset, request.user.get_username())
         except MachineryError as error:
             admin.message_user(request, _("%(action)s: %(error)s") % self._words(error=error), messages.ERROR)
             return

@@ -43,15 +43,17 @@ def act_on_filter(context: TaskContext, site: str, model: str, action: str, quer
     chosen = _permitted(admin, request, action)
     rows = admin.get_changelist_instance(request).get_queryset(request).order_by("id")
     newest = rows.order_by("-id").values_list("id", flat=True).first()
-    return _in_chunks(context, chosen, rows.filter(id__lte=newest or 0), request.user.get_username())
+    return _in_chunks(context, chosen, rows.filter(id__lte=newest or 0), admin.get_queryset(request), request)
 
 
-def _in_chunks(context: TaskContext, action: OperatorAction, rows: QuerySet[Any], by: str) -> int:
+def _in_chunks(
+    context: TaskContext, action: OperatorAction, rows: QuerySet[Any], all_rows: QuerySet[Any], request: HttpRequest
+) -> int:
     total, done, changed, last = rows.count(), 0, 0, 0
     while chunk := list(rows.filter(id__gt=last).values_list("id", flat=True)[:CHUNK]):
         if context.cancelled:
             break
-        changed += action.apply(rows.model.objects.filter(id__in=chunk), by)[0]
+        changed += action.apply(all_rows.filter(id__in=chunk), request.user.get_username())[0]
         done, last = done + len(chunk), chunk[-1]
         context.progress(done, max(total, done))
     return changed

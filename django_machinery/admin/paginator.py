@@ -10,7 +10,7 @@ from django.core.paginator import Paginator
 from django.db import connections
 from django.db.models import QuerySet
 
-COUNTED = 10_000
+COUNTED = 1_000
 """Rows that are counted one by one; of more it is said that there are more, or how many the database believes."""
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class BoundedPaginator(Pages):
 
     @property
     def shown_count(self) -> str:
-        """The count for people: exact, estimated ("about 1,000,000") or bounded ("10,000+")."""
+        """The count for people: exact, estimated ("about 1,000,000") or bounded ("1,000+")."""
         if self.count <= COUNTED:
             return str(intcomma(self.count))
         estimate = 0 if self.object_list.query.where else _estimate(self.object_list)

@@ -6,12 +6,16 @@ the indexed filters leave.
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, Value
+from django.db.models.functions import StrIndex
+from django.db.models.lookups import GreaterThan
 
 from django_machinery.admin.shown import Shown
 from django_machinery.handler import servers
@@ -26,8 +30,8 @@ HITS = 1_000
 DECODED = 5_000
 """Signatures that one search decodes at most, to look at single arguments."""
 
-_UUID = re.compile(r"(?:\w+_)?[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
-_COLUMNS = {"error": "error__contains", "queue": "queue", "worker": "worker__contains", "args": "signature__contains"}
+_UUID = re.compile(r"(?:\w+_)?[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE)
+_TEXTS = {"error": "error", "worker": "worker", "args": "signature"}
 
 
 class Argument(NamedTuple):
@@ -55,13 +59,15 @@ class Query(NamedTuple):
                 indexed &= _uuid(value if kind == "uuid" else word)
             elif kind == "name" and value:
                 indexed &= Q(name__in=_names(value))
-            elif kind in _COLUMNS and value:
-                scanned &= Q(**{_COLUMNS[kind]: value})
+            elif kind == "queue" and value:
+                scanned &= Q(queue=value)
+            elif kind in _TEXTS and value:
+                scanned &= _contains(_TEXTS[kind], value)
             elif kind.startswith("args.") and value:
                 arguments.append(Argument(tuple(kind.split(".")[1:]), value))
-                scanned &= Q(signature__contains=_innermost(value))
+                scanned &= _contains("signature", _innermost(value))
             else:
-                scanned &= Q(signature__contains=word) | Q(error__contains=word)
+                scanned &= _contains("signature", word) | _contains("error", word)
         return cls(indexed, scanned, tuple(arguments))
 
     def narrow(self, rows: QuerySet[TaskState]) -> QuerySet[TaskState]:
@@ -92,6 +98,11 @@ def _words(term: str) -> Sequence[str]:
         return term.split()
 
 
+def _contains(column: str, text: str) -> Q:
+    """To the letter on every engine; on PostgreSQL also faster than LIKE, which would look at every character."""
+    return Q(GreaterThan(StrIndex(column, Value(text)), 0))
+
+
 def _uuid(text: str) -> Q:
     return Q(uuid=text) | Q(uuid=f"task_{text}") | Q(group_uuid=text)
 
@@ -107,30 +118,27 @@ def _innermost(text: str) -> str:
     return max(pieces, key=len, default="")
 
 
-def _matching(rows: QuerySet[TaskState], arguments: Sequence[Argument]) -> Iterator[int]:
+def _matching(rows: QuerySet[TaskState], arguments: Sequence[Argument]) -> list[int]:
     """The ids of rows with such arguments."""
-    hits = 0
-    for row in rows.only("id", "server", "signature")[:DECODED].iterator(chunk_size=500):
-        if _has(row, arguments):
-            hits += 1
-            yield row.id
-        if hits == HITS:
-            return
+    columns = rows.values_list("id", "server", "signature")[:DECODED]
+    found = (id for id, server, signature in columns if _has(Shown(server, signature), arguments))
+    return list(islice(found, HITS))
 
 
-def _has(row: TaskState, arguments: Sequence[Argument]) -> bool:
-    values = dict(Shown.of(row).arguments or ())
-    return all(_contains(values, argument) for argument in arguments)
+def _has(shown: Shown, arguments: Sequence[Argument]) -> bool:
+    values = dict(shown.arguments or ())
+    return all(_holds(values, argument) for argument in arguments)
 
 
-def _contains(values: dict[str, Any], argument: Argument) -> bool:
-    """Is the text in the value of that parameter, or under that key in it?"""
+def _holds(values: dict[str, str], argument: Argument) -> bool:
+    """Is the text in the value of that parameter, or in what is under these keys of it?"""
     shown = values.get(argument.path[0])
-    if shown is None:
-        return False
+    if shown is None or len(argument.path) == 1:
+        return shown is not None and argument.text in shown
+    value: Any = json.loads(shown)
     for key in argument.path[1:]:
-        found = re.search(rf'"{re.escape(key)}":\s*("(?:[^"\\]|\\.)*"|[^,}}\]]+)', shown)
-        if found is None:
-            return False
-        shown = found.group(1)
-    return argument.text in shown
+        value = value.get(key, _ABSENT) if isinstance(value, dict) else _ABSENT
+    return value is not _ABSENT and argument.text in json.dumps(value, ensure_ascii=False)
+
+
+_ABSENT = object()

@@ -130,7 +130,7 @@ class TaskStateAdmin(OperatorAdmin[TaskState]):
         """Signature and results as they are stored, nothing masked."""
         if not (self.may(request, "view") and self.may(request, "view_raw")):
             raise PermissionDenied
-        task = self._task(request, str(pk))
+        task = self._task(str(pk))
         context = self.page_context(request, title=_("Raw data"), subtitle=task.uuid, original=task, task=task)
         context |= {"signature": looks.pretty(task.signature), "results": looks.pretty(task.results or "")}
         context |= {"error": task.error, "traceback": task.traceback}
@@ -183,15 +183,15 @@ class TaskStateAdmin(OperatorAdmin[TaskState]):
     def _page(self, request: HttpRequest, object_id: str, template: str) -> HttpResponse:
         if not self.may(request, "view"):
             raise PermissionDenied
-        task = self._task(request, object_id)
+        task = self._task(object_id)
         allowed = self.get_actions(request)
         context = self.page_context(request, title=task.name or task.uuid, subtitle=None, original=task)
         context |= task_page.context(task, [action for action in ACTIONS if action.name in allowed])
         context["may_see_raw"] = self.may(request, "view_raw")
         return TemplateResponse(request, template, context)
 
-    def _task(self, request: HttpRequest, object_id: str) -> TaskState:
-        task = self.get_object(request, object_id)
+    def _task(self, object_id: str) -> TaskState:
+        task = TaskState.objects.filter(pk=object_id).first() if object_id.isdecimal() else None
         if task is None:
             raise Http404
         return task

@@ -95,11 +95,9 @@ def test_the_page_of_a_task_offers_what_makes_sense(operator: Client):
     (failed,) = send_failing()
     add.send(1, 2)
     waiting = TaskState.objects.get(state="PENDING")
-    offered = {
-        task.pk: operator.get(reverse("admin:machinery_taskstate_change", args=[task.pk])) for task in (failed, waiting)
-    }
-    assert [action.name for action in offered[failed.pk].context["actions"]] == ["retry", "remove"]
-    assert [action.name for action in offered[waiting.pk].context["actions"]] == ["run_now", "cancel", "cancel_hard"]
+    pages = [operator.get(reverse("admin:machinery_taskstate_change", args=[task.pk])) for task in (failed, waiting)]
+    offered = [[action.name for action in page.context["actions"]] for page in pages]
+    assert offered == [["retry", "remove"], ["run_now", "cancel", "cancel_hard"]]
 
 
 def test_an_action_on_the_whole_filter_asks_first_and_takes_what_the_filter_shows(operator: Client):
@@ -110,7 +108,7 @@ def test_an_action_on_the_whole_filter_asks_first_and_takes_what_the_filter_show
     asked = act(operator, "retry", tasks[1], query=query, select_across="1")
     assert "everything that the list shows" in asked
     assert not TaskState.objects.filter(state="PENDING").exists()
-    page = act(operator, "retry", query=query, select_across="1", confirmed="yes")
+    page = act(operator, "retry", tasks[1], query=query, select_across="1", confirmed="yes")
     assert "Run again: done for 2 of 2." in page
     assert other.get().state == "FAILURE"
 
@@ -118,8 +116,8 @@ def test_an_action_on_the_whole_filter_asks_first_and_takes_what_the_filter_show
 def test_a_large_filter_is_left_to_a_background_task(operator: Client, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(actions, "IN_REQUEST", 2)
     monkeypatch.setattr("django_machinery.admin.bulk.CHUNK", 2)
-    send_failing(5)
-    page = act(operator, "retry", query="?state=FAILURE", select_across="1", confirmed="yes")
+    tasks = send_failing(5)
+    page = act(operator, "retry", tasks[0], query="?state=FAILURE", select_across="1", confirmed="yes")
     bulk = TaskState.objects.get(name="machinery.admin.act_on_filter")
     assert f"uuid={bulk.uuid}" in page
     assert not TaskState.objects.filter(generation=1).exists()
@@ -131,13 +129,11 @@ def test_a_large_filter_is_left_to_a_background_task(operator: Client, monkeypat
     assert LogEntry.objects.get().object_repr == f"all that match state=FAILURE, by task {bulk.uuid}"
 
 
-def test_a_background_action_is_refused_to_who_has_lost_the_permission(
-    staff: MakeUser, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_background_action_is_refused_without_the_permission(staff: MakeUser, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(actions, "IN_REQUEST", 0)
-    send_failing(2)
+    tasks = send_failing(2)
     client = staff("view_taskstate", "retry_taskstate")
-    act(client, "retry", query="?state=FAILURE", select_across="1", confirmed="yes")
+    act(client, "retry", *tasks, query="?state=FAILURE", select_across="1", confirmed="yes")
     User.objects.get().user_permissions.clear()
     run_tasks()
     bulk = TaskState.objects.get(name="machinery.admin.act_on_filter")
@@ -180,9 +176,8 @@ def test_a_queue_is_paused_resumed_and_purged(operator: Client):
     assert control.paused(server) == {queue}
     assert "goes on" in operator.post(url, {**form, "deed": "resume"}, follow=True).content.decode()
     assert control.paused(server) == set()
-    assert (
-        "purged of 1" in operator.post(url, {**form, "deed": "purge", "confirmed": "yes"}, follow=True).content.decode()
-    )
+    purge = {**form, "deed": "purge", "confirmed": "yes"}
+    assert "purged of 1" in operator.post(url, purge, follow=True).content.decode()
     assert not Message.objects.exists()
     assert LogEntry.objects.count() == 3
 

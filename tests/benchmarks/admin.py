@@ -52,14 +52,14 @@ SELECT 'task_' || lpad(to_hex(i), 32, '0'), 'default', k.name, k.queue, s.state,
     '"SQSReceiptHandle":"","StopTaskDeletionOnError":false,"IgnoreWhenTaskNotRegistered":false}',
     CASE s.state WHEN 'SUCCESS' THEN '[{"Type":"int64","Value":42}]' END,
     CASE s.state WHEN 'FAILURE' THEN 'OperationalError: deadlock detected' ELSE '' END,
-    CASE s.state WHEN 'FAILURE' THEN repeat('  File "shop/tasks.py", line 41, in charge_card' || chr(10), 20) ELSE '' END,
+    CASE s.state WHEN 'FAILURE' THEN repeat('  File "shop/tasks.py", line 41' || chr(10), 20) ELSE '' END,
     'web' || i %% 5 || '.example.com:' || 4000 + i %% 4, t.at, t.at, t.at + interval '80 ms',
     CASE WHEN s.state IN ('SUCCESS', 'FAILURE') THEN t.at + interval '900 ms' END, 0, 1, 0, '', ''
 FROM generate_series(1, %(rows)s) AS i,
     LATERAL (SELECT now() - interval '7 days' * (%(rows)s - i) / %(rows)s AS at) AS t,
     LATERAL (SELECT (ARRAY['shop.tasks.charge_card', 'shop.tasks.send_receipt', 'media.tasks.make_thumbnail',
-        'reports.tasks.nightly'])[1 + i %% 4] AS name, (ARRAY['machinery_tasks', 'mail', 'media', 'reports'])[1 + i %% 4] AS
-        queue) AS k,
+        'reports.tasks.nightly'])[1 + i %% 4] AS name,
+        (ARRAY['machinery_tasks', 'mail', 'media', 'reports'])[1 + i %% 4] AS queue) AS k,
     LATERAL (SELECT CASE WHEN i %% 100 = 1 THEN 'FAILURE' WHEN i %% 5000 = 2 THEN 'RETRY' WHEN i > %(rows)s - 500
         THEN 'PENDING' ELSE 'SUCCESS' END AS state) AS s
 """

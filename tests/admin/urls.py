@@ -2,6 +2,7 @@
 
 from django.contrib import admin
 from django.contrib.admin import AdminSite
+from django.http import HttpResponse
 from django.urls import path
 
 from django_machinery.models import TaskState
@@ -12,4 +13,8 @@ for model, page in admin.site._registry.items():
     if model._meta.app_label == TaskState._meta.app_label:
         own_site.register(model, type(page))
 
-urlpatterns = [path("admin/", admin.site.urls), path("own/", own_site.urls)]
+urlpatterns = [
+    path("admin/", admin.site.urls),
+    path("own/", own_site.urls),
+    path("favicon.ico", lambda request: HttpResponse(status=204)),  # which browsers ask for by themselves
+]

@@ -1,0 +1,67 @@
+"""Every page at two widths, light and dark, with nothing, some and many rows: it fits, and everybody can use it."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+from django.urls import reverse
+
+from django_machinery.models import DeadLetter, GroupMeta, TaskState, WorkerProcess
+from tests.admin import samples
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+pytestmark = pytest.mark.django_db(transaction=True)
+OpenPage = Callable[..., "Page"]
+LISTS = ("taskstate", "groupmeta", "deadletter", "queuecontrol", "workerprocess", "cancellation")
+
+
+def lists() -> dict[str, str]:
+    """The pages that are there without any row, by the name of their picture."""
+    return {
+        "dashboard": "/admin/machinery/?window=24h",
+        "find": reverse("admin:machinery_taskstate_find"),
+        **{model: reverse(f"admin:machinery_{model}_changelist") for model in LISTS},
+    }
+
+
+def pages() -> dict[str, str]:
+    """All pages, with rows to show."""
+    failed = TaskState.objects.filter(state="FAILURE").latest("id")
+    rows = {"group": GroupMeta.objects.latest("id"), "letter": DeadLetter.objects.latest("id")}
+    rows |= {"worker": WorkerProcess.objects.earliest("id"), "failed": failed}
+    details = {
+        name: reverse(f"admin:machinery_{row._meta.model_name}_change", args=[row.pk]) for name, row in rows.items()
+    }
+    raw = {"raw": reverse("admin:machinery_taskstate_raw", args=[failed.pk])}
+    return {**lists(), **details, **raw}
+
+
+def assert_fits(page: "Page") -> None:
+    """Nothing reaches beyond the window; what is wide scrolls in a place of its own."""
+    beyond = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+    assert beyond <= 0, page.url
+
+
+def assert_accessible(page: "Page") -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    results = Axe().run(page, context="#content")
+    assert results.violations_count == 0, f"{page.url}\n{results.generate_report()}"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", ["wide", "narrow"])
+@pytest.mark.parametrize("count", [0, 10, 400])
+def test_every_page_fits_and_is_accessible(
+    count: int, size: str, scheme: str, open_page: OpenPage, picture: Callable[["Page", str], None]
+):
+    if count:
+        samples.fill(count)
+    page = open_page("/admin/", size=size, scheme=scheme)
+    for name, path in (pages() if count else lists()).items():
+        page.goto(path)
+        assert_fits(page)
+        assert_accessible(page)
+        picture(page, f"{name}-{count}-{size}-{scheme}")

@@ -47,7 +47,8 @@ def mask_text(text: str, words: Collection[str] = MASKED, secrets: Collection[st
     """
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, HIDDEN)
-    return _assignment(tuple(words)).sub(lambda found: f"{found['name']}{HIDDEN}", redact(text))
+    text = _assignment(tuple(words)).sub(lambda found: f"{found['name']}{HIDDEN}", text)
+    return redact(text) if "://" in text else text
 
 
 def secrets_of(signature: Signature, registry: Registry, words: Collection[str] = MASKED) -> set[str]:

@@ -33,11 +33,16 @@ class StatManager(models.Manager["Stat"]):
 
     def compact(self, limit: int = 1000) -> int:
         """Add up figures that are old enough, about `limit` rows of each step; returns how many rows went."""
-        return sum(self._compact(timezone.now() - age, span, limit) for age, span in STEPS)
+        now, start, count = timezone.now(), None, 0
+        for age, span in STEPS:
+            end = _floor(now - age, span)
+            count += self._compact(start, end, span, limit)
+            start = end
+        return count
 
-    def _compact(self, before: datetime, span: timedelta, limit: int) -> int:
-        before = _floor(before, span)
-        loose = self.filter(span__lt=span.total_seconds(), minute__lt=before)
+    def _compact(self, start: datetime | None, end: datetime, span: timedelta, limit: int) -> int:
+        loose = self.filter(span__lt=span.total_seconds(), minute__lt=end)
+        loose = loose if start is None else loose.filter(minute__gte=start)
         oldest = loose.order_by("minute").values_list("minute", flat=True)
         moments = {_floor(moment, span) for moment in oldest[:limit]}
         return sum(self._merge(moment, moment + span, int(span.total_seconds())) for moment in sorted(moments))

@@ -8,6 +8,7 @@ from typing import ClassVar, NamedTuple, TypeVar
 
 from django.db import models
 
+from django_machinery.models.attempt import Attempt
 from django_machinery.models.fields import SparseIndex, WireCharField, WireTextField
 from django_machinery.models.managers import HotManager
 from django_machinery.models.sql.rows import NewTask, Step
@@ -85,8 +86,9 @@ class TaskStateManager(HotManager["TaskState"]):
         return [WireRow(*row) for row in tasks.values_list(*WireRow._fields)]
 
     def purge(self, uuids: Sequence[str]) -> None:
-        """Delete the rows of these tasks."""
+        """Delete the rows of these tasks, with those of their attempts."""
         for chunk in chunks(uuids, CHUNK):
+            Attempt.objects.using(self.db).filter(uuid__in=chunk).delete()
             self.filter(uuid__in=chunk).delete()
 
 

@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 
 from django_machinery.conf import ServerConfig
 from django_machinery.drivers.orm.backend import OrmBackend
-from django_machinery.models import Attempt, DeadLetter, GroupMeta, Lock, Stat, TaskState, UniqueKey, WorkerProcess
+from django_machinery.models import GroupMeta, TaskState
 from django_machinery.protocol.signature import Signature
 from django_machinery.protocol.states import FAILURE, PENDING, STARTED, SUCCESS
 from django_machinery.seams.backend import ResultBackend, StateChange
@@ -101,22 +101,3 @@ class TestRetention(OrmDrivers, BackendTopic):
         assert [state is not None for state in states] == [True, False, False]
         assert backend.get_group(open_group) is not None
         assert backend.get_group(settled) is None
-
-    def test_records_of_other_kinds_are_forgotten_in_their_time(self, database: str, backend: ResultBackend):
-        now = datetime.now(UTC)
-        for ago in (DAY / 2, 100 * DAY):
-            when, key = now - ago, str(ago)
-            Attempt.objects.using(database).create(uuid=key, name="add", number=1, ended_at=when, outcome="error")
-            Lock.objects.using(database).create(name=key, value=0, token="", expires_at=when)
-            UniqueKey.objects.using(database).create(key=key, uuid="", until=when)
-            Stat.objects.using(database).create(minute=when, server="", queue="", name="", outcome="")
-            WorkerProcess.objects.using(database).create(token=key, started_at=when, beat_at=when, lease_until=None)
-            for requeued in (None, when):
-                DeadLetter.objects.using(database).create(
-                    server="", queue="", body=b"", reason="poison", died_at=when, requeued_at=requeued
-                )
-        assert backend.expire() == 0
-        kinds = (Attempt, Lock, UniqueKey, Stat, WorkerProcess)
-        assert [kind.objects.using(database).count() for kind in kinds] == [1] * 5
-        assert DeadLetter.objects.using(database).filter(requeued_at=None).count() == 2
-        assert DeadLetter.objects.using(database).exclude(requeued_at=None).count() == 1

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from django_machinery.api import asend_task, cancel_task, send_chain, send_chord, send_group, send_task
-    from django_machinery.declare import AsyncTask, Task, task
+    from django_machinery.declare import AsyncTask, Task, periodic, task
     from django_machinery.exceptions import (
         MachineryError,
         NotCommitted,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "api": ("asend_task", "cancel_task", "send_chain", "send_chord", "send_group", "send_task"),
-    "declare": ("AsyncTask", "Task", "task"),
+    "declare": ("AsyncTask", "Task", "periodic", "task"),
     "exceptions": (
         "MachineryError",
         "NotCommitted",
@@ -70,6 +70,7 @@ __all__ = [
     "Worker",
     "asend_task",
     "cancel_task",
+    "periodic",
     "send_chain",
     "send_chord",
     "send_group",

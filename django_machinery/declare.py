@@ -14,7 +14,7 @@ from asgiref.sync import sync_to_async
 from django_machinery.exceptions import TaskAlreadyRegistered
 from django_machinery.handler import servers
 from django_machinery.protocol.signature import Signature
-from django_machinery.registry import TaskDefinition, tasks
+from django_machinery.registry import PeriodicDefinition, PeriodicOptions, TaskDefinition, tasks
 from django_machinery.results import AsyncResult
 from django_machinery.worker.context import TaskContext
 
@@ -189,6 +189,41 @@ def task(func: Callable[..., Any] | None = None, /, *, takes_context: bool = Fal
     if func is not None:
         return _declare(func, options)
     return ContextDecorator(options) if takes_context else Decorator(options)
+
+
+class PeriodicTaskOptions(PeriodicOptions, total=False):
+    """What `@periodic` takes besides the spec."""
+
+    name: str
+    """Of the schedule; default: that of the task."""
+    args: Iterable[Any]
+    kwargs: Mapping[str, Any]
+
+
+T = TypeVar("T", bound=Sendable[..., Any])
+
+
+def periodic(spec: str, **options: Unpack[PeriodicTaskOptions]) -> Callable[[T], T]:
+    """Send a task whenever `spec` says so: `@periodic("0 6 * * ?")` above `@task`, several times under several names.
+
+    Raises `CronError` for a spec that is refused, `ConfigurationError` for another option, `TypeError` for arguments
+    that do not fit the task.
+    """
+    _refuse_unknown(options, PeriodicTaskOptions)
+    others: Any = dict(options)
+    name, args, kwargs = others.pop("name", ""), others.pop("args", ()), others.pop("kwargs", {})
+
+    def declare(declared: T) -> T:
+        if not isinstance(declared, Sendable):
+            raise TypeError("@periodic stands above @task")
+        definition = declared.definition
+        definition.parameters.to_args(tuple(args), kwargs)
+        server = declared.options.get("server", definition.server)
+        signature = declared.partial(*args, **kwargs)
+        tasks.register_periodic(PeriodicDefinition(name or declared.name, spec, "task", (signature,), server, **others))
+        return declared
+
+    return declare
 
 
 def _declare(func: Callable[..., Any], options: Mapping[str, Any]) -> Any:

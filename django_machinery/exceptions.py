@@ -2,6 +2,7 @@
 
 MachineryError
 ├── ConfigurationError              settings or a URL cannot be used; also what a missing extra raises
+├── CronError                       a cron spec that is refused (also a ValueError)
 ├── ProtocolError                   the wire
 │   ├── DecodeError                 bytes that are not a message
 │   ├── EncodeError                 a value that has no form on the wire
@@ -40,6 +41,10 @@ class MachineryError(Exception):
 
 class ConfigurationError(MachineryError):
     """Settings that cannot be used. `str` says which setting and what would be right; URLs in it are redacted."""
+
+
+class CronError(MachineryError, ValueError):
+    """A cron spec that is refused. `str` says which field is at fault, and why."""
 
 
 class ProtocolError(MachineryError):

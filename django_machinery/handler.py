@@ -10,6 +10,7 @@ from django.core.signals import setting_changed
 
 from django_machinery import conf
 from django_machinery.results import AsyncResult
+from django_machinery.scheduler import manual
 from django_machinery.seams.backend import ResultBackend
 from django_machinery.server import Server
 
@@ -76,4 +77,5 @@ def _forget(*, setting: str, **_: Any) -> None:
 
 servers = ServerHandler()
 AsyncResult.resolve = staticmethod(_backend_of)
+manual.resolve = servers.__getitem__
 setting_changed.connect(_forget)

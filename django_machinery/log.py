@@ -3,6 +3,8 @@
 - `django_machinery.tasks`: ERROR failed, with the traceback; WARNING retried after an error, parked; INFO succeeded,
   run again on its own request, cancelled; DEBUG sent, received, started
 - `django_machinery.messages`: ERROR a message became a dead letter
+- `django_machinery.schedules`: ERROR a schedule cannot be read or sent; WARNING a tick was skipped, as the run before
+  had not ended; INFO sent, left to another program
 - `django_machinery.workers`: WARNING a lease was lost; INFO started, stopping, stopped
 - `django_machinery.stores`: WARNING a store cannot be reached; INFO it is back
 
@@ -30,6 +32,7 @@ tasks = root.getChild("tasks")
 messages = root.getChild("messages")
 workers = root.getChild("workers")
 stores = root.getChild("stores")
+schedules = root.getChild("schedules")
 
 
 def connect() -> None:
@@ -102,7 +105,10 @@ class _Listener:
         )
 
 
-_FACTS = ("server", "worker", "queue", "seconds", "reason", "error", "detail", "eta", "token", "store", "retry_in")
+_FACTS = (
+    *("server", "worker", "queue", "seconds", "reason", "error", "detail", "eta", "token", "store", "retry_in"),
+    *("schedule", "tick_at", "uuid"),
+)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _LONGEST = 500
 _LOOKED_AT = 4 * _LONGEST
@@ -122,6 +128,10 @@ def _one_line(value: Any) -> str:
 
 def _asked_for_it(event: Event) -> bool:
     return isinstance(event.get("exception"), RetryLater)
+
+
+def _was_left(event: Event) -> bool:
+    return event.get("reason") == "elsewhere"
 
 
 def _was_cancelled(event: Event) -> bool:
@@ -157,6 +167,15 @@ _LISTENERS = (
         logging.ERROR,
         "A message of queue %(queue)s became a dead letter (%(reason)s): %(detail)s",
     ),
+    _Listener(signals.tick_sent, schedules, logging.INFO, "Schedule %(schedule)s of %(tick_at)s was sent: %(uuid)s"),
+    _Listener(
+        signals.tick_skipped,
+        schedules,
+        logging.WARNING,
+        "Schedule %(schedule)s of %(tick_at)s was not sent (%(reason)s)",
+        is_mild=_was_left,
+    ),
+    _Listener(signals.schedule_failed, schedules, logging.ERROR, "Schedule %(schedule)s cannot be used: %(error)s"),
     _Listener(signals.lease_lost, workers, logging.WARNING, "The lease %(token)s was lost: its messages go to others"),
     _Listener(signals.worker_started, workers, logging.INFO, "Worker %(worker)s has started"),
     _Listener(signals.worker_stopping, workers, logging.INFO, "Worker %(worker)s finishes what it runs"),

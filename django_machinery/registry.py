@@ -6,10 +6,14 @@ import inspect
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import datetime
+from typing import Any, Literal, TypedDict
+from zoneinfo import ZoneInfo
 
-from django_machinery.exceptions import TaskAlreadyRegistered, TaskNotRegistered
+from django_machinery import cron
+from django_machinery.exceptions import ConfigurationError, TaskAlreadyRegistered, TaskNotRegistered
 from django_machinery.protocol.parameters import Parameters
+from django_machinery.protocol.signature import Signature
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +53,61 @@ class TaskDefinition:
         return f"{self.func.__module__}.{self.func.__qualname__}"
 
 
+class PeriodicOptions(TypedDict, total=False):
+    """What a periodic task may say of itself; the defaults are those of `PeriodicDefinition`."""
+
+    timezone: str
+    missed: Literal["skip", "one", "all"]
+    catch_up: int | None
+    dst_gap: Literal["skip", "next"]
+    dst_overlap: Literal["first", "both"]
+    run_overlap: Literal["allow", "skip"]
+    starts_at: datetime | None
+    ends_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodicDefinition:
+    """A schedule that is declared in code. Raises CronError or ConfigurationError for one that makes no sense."""
+
+    name: str
+    spec: str
+    kind: Literal["task", "group", "chain", "chord"]
+    signatures: tuple[Signature, ...]
+    """The last one of a chord is its callback."""
+    server: str = "default"
+    timezone: str = ""
+    """IANA name; empty: the project's TIME_ZONE."""
+    missed: str = "one"
+    """What becomes of ticks at which no scheduler was there: skip, one (run for all of them) or all."""
+    catch_up: int | None = None
+    """Seconds: how old a missed tick may be to be made up for; None: any age."""
+    dst_gap: str = cron.GAP_NEXT
+    dst_overlap: str = cron.OVERLAP_FIRST
+    run_overlap: str = "allow"
+    """Whether a tick is sent while the run before has not ended: allow or skip."""
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        cron.parse(self.spec)
+        try:
+            cron.DstPolicy(gap=self.dst_gap, overlap=self.dst_overlap)  # type: ignore[arg-type]
+            ZoneInfo(self.timezone or "UTC")
+        except (KeyError, ValueError, OSError) as error:
+            raise ConfigurationError(f"The schedule {self.name!r} cannot be used: {error}") from error
+        for option, words in (("missed", ("skip", "one", "all")), ("run_overlap", ("allow", "skip"))):
+            if getattr(self, option) not in words:
+                raise ConfigurationError(f"The schedule {self.name!r}: {option} should be one of {', '.join(words)}")
+
+
 class Registry:
     """Definitions by name and alias; what is not found here is looked up in `parent`."""
 
     def __init__(self, parent: Registry | None = None) -> None:
         self._parent = parent
         self._by_name: dict[str, TaskDefinition] = {}
+        self._periodic: dict[tuple[str, str], PeriodicDefinition] = {}
         self._lock = threading.Lock()
         self.clashes: list[tuple[str, str, str]] = []
         """(name, path that has it, path that wanted it too), for `manage.py check`."""
@@ -69,6 +122,16 @@ class Registry:
             for name in names:
                 self._refuse_clash(name, definition)
             self._by_name.update(dict.fromkeys(names, definition))
+
+    def register_periodic(self, definition: PeriodicDefinition) -> None:
+        """Add a schedule, or replace that of the same server and name."""
+        self._periodic[definition.server, definition.name] = definition
+
+    def periodic(self, server: str) -> list[PeriodicDefinition]:
+        """The schedules of a server, the parent's included, by name."""
+        inherited = self._parent.periodic(server) if self._parent is not None else []
+        own = [definition for (alias, _), definition in self._periodic.items() if alias == server]
+        return sorted({d.name: d for d in (*inherited, *own)}.values(), key=lambda d: d.name)
 
     def find(self, name: str) -> TaskDefinition | None:
         """The definition of that name or alias, or None."""

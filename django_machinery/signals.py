@@ -15,6 +15,9 @@ nothing.
 | task_parked | signature, worker: the task is not registered there |
 | message_rejected | queue, reason, detail: it became a dead letter |
 | lease_lost | token |
+| tick_sent | schedule, tick_at, uuid: a periodic task was sent; `uuid` as `Schedule.last_uuid` |
+| tick_skipped | schedule, tick_at, reason: "skipped" (the run before had not ended) or "elsewhere" (by a Go program) |
+| schedule_failed | schedule, error: it cannot be read, or what it sends is refused |
 | worker_started, worker_stopping, worker_stopped | worker |
 | store_unavailable | store, error, retry_in (seconds) |
 | store_recovered | store |
@@ -33,6 +36,9 @@ task_retried = Signal()
 task_parked = Signal()
 message_rejected = Signal()
 lease_lost = Signal()
+tick_sent = Signal()
+tick_skipped = Signal()
+schedule_failed = Signal()
 worker_started = Signal()
 worker_stopping = Signal()
 worker_stopped = Signal()

@@ -16,7 +16,7 @@ from django_machinery.testing import running
 
 SIGNATURE = Signature(uuid="task_1", name="math.add", queue="math", args=(Arg.of("4111-1111", str),))
 WORKER = "host:7"
-LOGGERS = (log.root, log.tasks, log.messages, log.workers, log.stores)
+LOGGERS = (log.root, log.tasks, log.messages, log.schedules, log.workers, log.stores)
 
 
 @pytest.fixture(autouse=True)
@@ -97,6 +97,9 @@ EVENTS: dict[str, dict[str, Any]] = {
     "worker_stopped": {"worker": WORKER},
     "store_unavailable": {"store": "redis://u:secret@h", "error": OSError("refused"), "retry_in": 1.5},
     "store_recovered": {"store": "redis://u:secret@h"},
+    "tick_sent": {"schedule": "nightly", "tick_at": "06:00", "uuid": "task_1"},
+    "tick_skipped": {"schedule": "nightly", "tick_at": "06:00", "reason": "skipped"},
+    "schedule_failed": {"schedule": "nightly", "error": "minute: 61 is above 59"},
 }
 LINES = {
     "task_sent": (log.tasks, "DEBUG", "math.add task_1 was sent"),
@@ -111,6 +114,9 @@ LINES = {
         "ERROR",
         "A message of queue math became a dead letter (undecodable): not JSON",
     ),
+    "tick_sent": (log.schedules, "INFO", "Schedule nightly of 06:00 was sent: task_1"),
+    "tick_skipped": (log.schedules, "WARNING", "Schedule nightly of 06:00 was not sent (skipped)"),
+    "schedule_failed": (log.schedules, "ERROR", "Schedule nightly cannot be used: minute: 61 is above 59"),
     "lease_lost": (log.workers, "WARNING", "The lease abc was lost: its messages go to others"),
     "worker_started": (log.workers, "INFO", "Worker host:7 has started"),
     "worker_stopping": (log.workers, "INFO", "Worker host:7 finishes what it runs"),

@@ -54,6 +54,13 @@ class ServerConfig:
         "The queues that `runworker` consumes, the most urgent first. Empty: `DEFAULT_QUEUE`.",
         "NewCustomQueueWorker(queue)",
     )
+    program_name: str = _key(
+        "",
+        TEXT,
+        "What tells programs apart in the keys of periodic locks: the name of the Go program that shares them. Empty: "
+        "as in Go, the file name of what was started, such as `manage.py`.",
+        "filepath.Base(os.Args[0])",
+    )
     database: str = _key("default", NAME, "The database alias that holds the app's own tables, for every broker.")
     drivers: Mapping[str, Mapping[str, str]] = _key(
         {}, DRIVER_MAP, "Further URL schemes, each with the dotted paths of its classes."

@@ -233,28 +233,90 @@ class Migration(migrations.Migration):
             name="Schedule",
             fields=[
                 ("id", models.BigAutoField(primary_key=True, serialize=False)),
-                ("server", django_machinery.models.fields.WireCharField(max_length=64)),
-                ("name", django_machinery.models.fields.WireCharField(max_length=255)),
-                ("kind", django_machinery.models.fields.WireCharField(max_length=16)),
+                ("server", django_machinery.models.fields.WireCharField(default="default", max_length=64)),
+                ("name", django_machinery.models.fields.WireCharField(max_length=190)),
+                (
+                    "kind",
+                    django_machinery.models.fields.WireCharField(
+                        choices=[
+                            ("task", "a task"),
+                            ("group", "a group: tasks side by side"),
+                            ("chain", "a chain: tasks one after the other"),
+                            ("chord", "a chord: a group, and a last task with its results"),
+                        ],
+                        default="task",
+                        max_length=16,
+                    ),
+                ),
                 ("spec", django_machinery.models.fields.WireCharField(max_length=255)),
-                ("timezone", django_machinery.models.fields.WireCharField(max_length=64)),
+                ("timezone", django_machinery.models.fields.WireCharField(blank=True, default="", max_length=64)),
                 ("signatures", django_machinery.models.fields.WireTextField()),
-                ("origin", django_machinery.models.fields.WireCharField(max_length=16)),
+                (
+                    "origin",
+                    django_machinery.models.fields.WireCharField(
+                        choices=[("code", "declared by the project"), ("model", "made by hand")],
+                        default="model",
+                        editable=False,
+                        max_length=16,
+                    ),
+                ),
                 ("enabled", models.BooleanField(default=True)),
                 ("starts_at", models.DateTimeField(blank=True, null=True)),
                 ("ends_at", models.DateTimeField(blank=True, null=True)),
-                ("missed", django_machinery.models.fields.WireCharField(max_length=16)),
-                ("catch_up", models.IntegerField(blank=True, null=True)),
-                ("dst_gap", django_machinery.models.fields.WireCharField(max_length=16)),
-                ("dst_overlap", django_machinery.models.fields.WireCharField(max_length=16)),
-                ("run_overlap", django_machinery.models.fields.WireCharField(max_length=16)),
-                ("next_at", models.DateTimeField(blank=True, null=True)),
-                ("planned_for", django_machinery.models.fields.WireCharField(blank=True, default="", max_length=320)),
-                ("last_at", models.DateTimeField(blank=True, null=True)),
-                ("last_uuid", django_machinery.models.fields.WireCharField(blank=True, default="", max_length=255)),
+                (
+                    "missed",
+                    django_machinery.models.fields.WireCharField(
+                        choices=[
+                            ("skip", "skip them"),
+                            ("one", "run once for all of them"),
+                            ("all", "run for each of them"),
+                        ],
+                        default="one",
+                        max_length=16,
+                    ),
+                ),
+                ("catch_up", models.PositiveIntegerField(blank=True, null=True)),
+                (
+                    "dst_gap",
+                    django_machinery.models.fields.WireCharField(
+                        choices=[("next", "run when the gap ends"), ("skip", "skip it")], default="next", max_length=16
+                    ),
+                ),
+                (
+                    "dst_overlap",
+                    django_machinery.models.fields.WireCharField(
+                        choices=[("first", "run the first time"), ("both", "run both times")],
+                        default="first",
+                        max_length=16,
+                    ),
+                ),
+                (
+                    "run_overlap",
+                    django_machinery.models.fields.WireCharField(
+                        choices=[("allow", "run beside it"), ("skip", "skip the new one")],
+                        default="allow",
+                        max_length=16,
+                    ),
+                ),
+                ("next_at", models.DateTimeField(blank=True, editable=False, null=True)),
+                (
+                    "planned_for",
+                    django_machinery.models.fields.WireCharField(
+                        blank=True, default="", editable=False, max_length=360
+                    ),
+                ),
+                ("last_at", models.DateTimeField(blank=True, editable=False, null=True)),
+                (
+                    "last_uuid",
+                    django_machinery.models.fields.WireCharField(
+                        blank=True, default="", editable=False, max_length=255
+                    ),
+                ),
+                ("seen_at", models.DateTimeField(blank=True, editable=False, null=True)),
             ],
             options={
                 "db_table": "machinery_schedule",
+                "ordering": ("server", "name"),
                 "indexes": [models.Index(fields=["enabled", "next_at"], name="machinery_schedule_next")],
                 "constraints": [models.UniqueConstraint(fields=("server", "name"), name="machinery_schedule_name")],
             },
@@ -349,7 +411,18 @@ class Migration(migrations.Migration):
                 ("schedule_key", django_machinery.models.fields.WireCharField(max_length=255)),
                 ("tick_at", models.DateTimeField()),
                 ("uuid", django_machinery.models.fields.WireCharField(default="", max_length=255)),
-                ("status", django_machinery.models.fields.WireCharField(max_length=16)),
+                (
+                    "status",
+                    django_machinery.models.fields.WireCharField(
+                        choices=[
+                            ("sent", "sent"),
+                            ("skipped", "skipped: the run before had not ended"),
+                            ("elsewhere", "left to another program, which held the lock"),
+                            ("failed", "could not be sent"),
+                        ],
+                        max_length=16,
+                    ),
+                ),
                 ("worker", django_machinery.models.fields.WireCharField(default="", max_length=255)),
                 ("sent_at", models.DateTimeField(null=True)),
             ],

@@ -7,9 +7,10 @@ from django_machinery.models.group_meta import GroupMeta
 from django_machinery.models.lock import Lock
 from django_machinery.models.message import Message
 from django_machinery.models.progress import Progress
-from django_machinery.models.schedule import Schedule, Tick
+from django_machinery.models.schedule import Schedule
 from django_machinery.models.stat import Stat
 from django_machinery.models.task_state import TaskState
+from django_machinery.models.tick import Tick
 from django_machinery.models.unique_key import UniqueKey
 from django_machinery.models.worker_process import WorkerProcess
 

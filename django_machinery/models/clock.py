@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.utils import timezone
 
 from django_machinery.models.sql import dialect_for
+from django_machinery.models.sql.base import fetch
 
 
 class StoreTime(models.Expression):
@@ -22,3 +25,13 @@ class StoreTime(models.Expression):
 
     def as_sql(self, compiler: Any, connection: BaseDatabaseWrapper) -> tuple[str, tuple[str | int, ...]]:
         return dialect_for(connection).clock(self.offset), ()
+
+
+def present_time(connection: BaseDatabaseWrapper) -> datetime:
+    """The present time of the database, in UTC. SQLite has none but that of this machine."""
+    if connection.vendor == "sqlite":
+        return datetime.now(UTC)
+    ((moment,),) = fetch(connection, f"SELECT {dialect_for(connection).clock()}", ())
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=connection.timezone or timezone.get_default_timezone())
+    return moment.astimezone(UTC)  # type: ignore[no-any-return]

@@ -27,6 +27,10 @@ class LockManager(models.Manager["Lock"]):
             return False
         return True
 
+    def held_until(self, name: str) -> datetime | None:
+        """Until when a key is held; None: it is free or expired."""
+        return self.filter(name=name, expires_at__gt=StoreTime()).values_list("expires_at", flat=True).first()
+
     def release(self, name: str, token: str) -> bool:
         """Free a key that is still held under this token."""
         return self.filter(name=name, token=token, expires_at__gt=StoreTime()).delete()[0] > 0

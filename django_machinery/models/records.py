@@ -14,7 +14,6 @@ from django_machinery.models.control import Cancellation
 from django_machinery.models.dead_letter import DeadLetter
 from django_machinery.models.lock import Lock
 from django_machinery.models.progress import Progress
-from django_machinery.models.schedule import Tick
 from django_machinery.models.stat import Stat
 from django_machinery.models.unique_key import UniqueKey
 from django_machinery.models.worker_process import WorkerProcess
@@ -49,4 +48,3 @@ def _old(database: str, failures: StoreTime) -> Iterator[QuerySet[Any]]:
     yield Lock.objects.using(database).filter(expires_at__lt=StoreTime(-DAY))
     yield UniqueKey.objects.using(database).filter(until__lt=StoreTime(-DAY))
     yield Stat.objects.using(database).filter(minute__lt=StoreTime(-FIGURES))
-    yield Tick.objects.using(database).filter(tick_at__lt=StoreTime(-FIGURES))

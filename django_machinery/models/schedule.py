@@ -1,71 +1,247 @@
-"""Periodic tasks and the ticks at which they were due."""
+"""Schedules: when to send which signatures."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, tzinfo
 from typing import ClassVar
+from zoneinfo import ZoneInfo
 
-from django.db import models
+import msgspec
+from django.core.exceptions import ValidationError
+from django.db import connections, models
+from django.db.models import Q, QuerySet, Value
+from django.db.models.functions import Concat
+from django.utils import timezone
 
+from django_machinery.cron import GAP_NEXT, GAP_SKIP, OVERLAP_BOTH, OVERLAP_FIRST, DstPolicy, Spec, parse
+from django_machinery.exceptions import ConfigurationError, CronError, DecodeError
+from django_machinery.models.clock import present_time
 from django_machinery.models.fields import WireCharField, WireTextField
+from django_machinery.protocol.codec import decode_signature, encode_signature
+from django_machinery.protocol.signature import Signature
+
+_BLANK = Value(" ", WireCharField())
+PLAN = Concat("spec", _BLANK, "timezone", _BLANK, "dst_gap", _BLANK, "dst_overlap", output_field=WireCharField())
+"""All that the times of a schedule follow from, as the database writes it: `planned_for` holds what it once was."""
+
+UNREADABLE = (CronError, ConfigurationError, DecodeError, KeyError, ValueError, OSError)
+"""What a row raises whose spec, zone or signatures were written past `clean`."""
+
+
+class ScheduleManager(models.Manager["Schedule"]):
+    """Which schedules there are to look after."""
+
+    def now(self) -> datetime:
+        """The database's present time, by which all schedulers go."""
+        return present_time(connections[self.db])
+
+    def upcoming(self, limit: int = 10) -> QuerySet[Schedule]:
+        """Those that will be due next, the soonest first."""
+        return self.filter(enabled=True, next_at__isnull=False).order_by("next_at", "pk")[:limit]
+
+    def active(self, server: str, declared: Sequence[str], now: datetime) -> QuerySet[Schedule]:
+        """Those that a scheduler of `server` looks after whose code declares these names.
+
+        A schedule that only another version of the code declares is left to the workers of that version.
+        """
+        mine = Q(origin=Schedule.Origin.MODEL) | Q(name__in=declared)
+        unended = Q(ends_at__isnull=True) | Q(ends_at__gte=now)
+        return self.filter(mine, unended, server=server, enabled=True)
+
+    def resting(self, server: str, now: datetime) -> QuerySet[Schedule]:
+        """Those that have a plan but were disabled or have ended: what they pass over meanwhile is not missed."""
+        return self.filter(Q(enabled=False) | Q(ends_at__lt=now), server=server).exclude(planned_for="")
+
+    def lock(self, keys: Sequence[int]) -> dict[int, Schedule]:
+        """These rows, which nobody else gets until the end of the transaction; without those that others have."""
+        features = connections[self.db].features
+        rows = self.filter(pk__in=keys).order_by("pk")
+        if features.has_select_for_update_skip_locked:
+            rows = rows.select_for_update(skip_locked=True)
+        else:  # SQLite: from this statement on the transaction is the only one that writes
+            self.filter(pk=0).update(enabled=False)
+        return {row.pk: row for row in rows}
 
 
 class Schedule(models.Model):
     """When to send which signatures, in a zone of its own."""
 
+    class Kind(models.TextChoices):
+        TASK = "task", "a task"
+        GROUP = "group", "a group: tasks side by side"
+        CHAIN = "chain", "a chain: tasks one after the other"
+        CHORD = "chord", "a chord: a group, and a last task with its results"
+
+    class Origin(models.TextChoices):
+        CODE = "code", "declared by the project"
+        MODEL = "model", "made by hand"
+
+    class Missed(models.TextChoices):
+        """What becomes of ticks at which no scheduler was there."""
+
+        SKIP = "skip", "skip them"
+        ONE = "one", "run once for all of them"
+        ALL = "all", "run for each of them"
+
+    class DstGap(models.TextChoices):
+        NEXT = GAP_NEXT, "run when the gap ends"
+        SKIP = GAP_SKIP, "skip it"
+
+    class DstOverlap(models.TextChoices):
+        FIRST = OVERLAP_FIRST, "run the first time"
+        BOTH = OVERLAP_BOTH, "run both times"
+
+    class RunOverlap(models.TextChoices):
+        """Whether a tick is sent while the run of the tick before has not ended."""
+
+        ALLOW = "allow", "run beside it"
+        SKIP = "skip", "skip the new one"
+
     id = models.BigAutoField(primary_key=True)
-    server = WireCharField(max_length=64)
-    name = WireCharField()
-    kind = WireCharField(max_length=16)
-    """What is sent: task, group, chord or chain."""
+    server = WireCharField(max_length=64, default="default")
+    name = WireCharField(max_length=190)
+    kind = WireCharField(max_length=16, choices=Kind, default=Kind.TASK)
     spec = WireCharField()
-    timezone = WireCharField(max_length=64)
+    timezone = WireCharField(max_length=64, default="", blank=True)
+    """IANA name; empty: the project's TIME_ZONE."""
     signatures = WireTextField()
-    origin = WireCharField(max_length=16)
-    """code: declared by the project; model: made by an operator."""
+    """A JSON array of signatures as on the wire; the last one of a chord is its callback."""
+    origin = WireCharField(max_length=16, choices=Origin, default=Origin.MODEL, editable=False)
     enabled = models.BooleanField(default=True)
     starts_at = models.DateTimeField(null=True, blank=True)
     ends_at = models.DateTimeField(null=True, blank=True)
-    missed = WireCharField(max_length=16)
-    """What becomes of ticks at which nobody was there: skip, one, all or window."""
-    catch_up = models.IntegerField(null=True, blank=True)
-    """Seconds: how old a missed tick may be to be made up for."""
-    dst_gap = WireCharField(max_length=16)
-    dst_overlap = WireCharField(max_length=16)
-    run_overlap = WireCharField(max_length=16)
-    """Whether a tick is sent while the task of the tick before still runs."""
-    next_at = models.DateTimeField(null=True, blank=True)
-    planned_for = WireCharField(max_length=320, default="", blank=True)
-    """The spec and zone that `next_at` was computed from: they differ after an update that went round `save`."""
-    last_at = models.DateTimeField(null=True, blank=True)
-    last_uuid = WireCharField(default="", blank=True)
+    missed = WireCharField(max_length=16, choices=Missed, default=Missed.ONE)
+    catch_up = models.PositiveIntegerField(null=True, blank=True)
+    """Seconds: how old a missed tick may be to be made up for; null: any age."""
+    dst_gap = WireCharField(max_length=16, choices=DstGap, default=DstGap.NEXT)
+    dst_overlap = WireCharField(max_length=16, choices=DstOverlap, default=DstOverlap.FIRST)
+    run_overlap = WireCharField(max_length=16, choices=RunOverlap, default=RunOverlap.ALLOW)
+    next_at = models.DateTimeField(null=True, blank=True, editable=False)
+    planned_for = WireCharField(max_length=360, default="", blank=True, editable=False)
+    """What `next_at` was computed from (`PLAN`): it differs from the row after an update that went round `save`."""
+    last_at = models.DateTimeField(null=True, blank=True, editable=False)
+    last_uuid = WireCharField(default="", blank=True, editable=False)
+    """Of the last run: a task's, the last task's of a chain, the callback's of a chord, or a group's."""
+    seen_at = models.DateTimeField(null=True, blank=True, editable=False)
+    """When a worker last declared it; null for those made by hand."""
+
+    objects: ClassVar[ScheduleManager] = ScheduleManager()
 
     class Meta:
         db_table = "machinery_schedule"
+        ordering = ("server", "name")
         constraints: ClassVar = [models.UniqueConstraint(fields=["server", "name"], name="machinery_schedule_name")]
         indexes: ClassVar = [models.Index(fields=["enabled", "next_at"], name="machinery_schedule_next")]
 
     def __str__(self) -> str:
         return str(self.name)
 
+    def clean(self) -> None:
+        """Raises ValidationError with a message at each field that cannot be used."""
+        errors = {field: str(error) for field, error in self._faults()}
+        if errors:
+            raise ValidationError(errors)
 
-class Tick(models.Model):
-    """One moment at which a schedule was due: whoever inserts the row sends the task."""
+    @property
+    def key(self) -> str:
+        """What its ticks are kept under."""
+        return f"{self.server}:{self.name}"
 
-    id = models.BigAutoField(primary_key=True)
-    schedule_key = WireCharField()
-    tick_at = models.DateTimeField()
-    uuid = WireCharField(default="")
-    status = WireCharField(max_length=16)
-    """claimed, sent, skipped or elsewhere."""
-    worker = WireCharField(default="")
-    sent_at = models.DateTimeField(null=True)
+    @property
+    def cron(self) -> Spec:
+        """The spec, understood. Raises CronError, or ConfigurationError where croniter is not installed."""
+        return parse(self.spec)
 
-    class Meta:
-        db_table = "machinery_tick"
-        constraints: ClassVar = [
-            models.UniqueConstraint(fields=["schedule_key", "tick_at"], name="machinery_tick_once")
-        ]
-        indexes: ClassVar = [models.Index(fields=["status", "tick_at"], name="machinery_tick_status")]
+    @property
+    def zone(self) -> tzinfo:
+        """Raises KeyError or ValueError for a zone that there is not."""
+        return ZoneInfo(self.timezone) if self.timezone else timezone.get_default_timezone()
 
-    def __str__(self) -> str:
-        return f"{self.schedule_key} at {self.tick_at}"
+    @property
+    def invocations(self) -> tuple[Signature, ...]:
+        """The signatures. Raises DecodeError."""
+        try:
+            found = msgspec.json.decode(self.signatures, type=list[msgspec.Raw])
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            raise DecodeError(f"not a JSON array of signatures: {error}") from error
+        return tuple(decode_signature(bytes(each)) for each in found)
+
+    @invocations.setter
+    def invocations(self, signatures: Sequence[Signature]) -> None:
+        self.signatures = encode_invocations(signatures)
+
+    def next_after(self, moment: datetime) -> datetime | None:
+        """The first tick after an aware time, whatever `starts_at` and `ends_at` are. Raises what is `UNREADABLE`."""
+        return self.cron.next(moment, self.zone, self._dst)
+
+    def ticks(self, start: datetime, end: datetime) -> Iterator[datetime]:
+        """The ticks start < t <= end, in order. Raises what is `UNREADABLE`."""
+        return self.cron.between(start, end, self.zone, self._dst)
+
+    def covers(self, tick: datetime) -> bool:
+        """Is it between `starts_at` and `ends_at`?"""
+        return (self.starts_at is None or self.starts_at <= tick) and (self.ends_at is None or tick <= self.ends_at)
+
+    def is_as(self, other: Schedule) -> bool:
+        """Is it still enabled, and planned as when `other` was read?"""
+        return self.enabled and (self.next_at, self.planned_for) == (other.next_at, other.planned_for)
+
+    def next_runs(self, count: int = 5, after: datetime | None = None) -> list[datetime]:
+        """The next ticks, in UTC, from now or another time on; fewer where it ends; none for a row without sense."""
+        moment = after or datetime.now(UTC)
+        if self.starts_at is not None and self.starts_at > moment:
+            moment = self.starts_at - datetime.resolution
+        found: list[datetime] = []
+        try:
+            while len(found) < count and (tick := self.next_after(moment)) is not None and self.covers(tick):
+                found.append(tick)
+                moment = tick
+        except UNREADABLE:
+            return []
+        return found
+
+    def words(self) -> str:
+        """The spec in English, with its zone; what is wrong with it where it cannot be read."""
+        try:
+            spec = self.cron
+            place = "" if spec.zone or spec.every or not self.timezone else f", {self.timezone} time"
+            return spec.words() + place
+        except UNREADABLE as error:
+            return str(error)
+
+    @property
+    def _dst(self) -> DstPolicy:
+        return DstPolicy(gap=self.dst_gap, overlap=self.dst_overlap)
+
+    def _faults(self) -> Iterator[tuple[str, object]]:
+        try:
+            _ = self.cron
+        except UNREADABLE as error:
+            yield "spec", error
+        try:
+            _ = self.zone
+        except UNREADABLE:
+            yield "timezone", f"{self.timezone!r} is not in the tz database: write one such as Europe/Berlin"
+        if self.starts_at is not None and self.ends_at is not None and self.starts_at > self.ends_at:
+            yield "ends_at", "It ends before it starts."
+        try:
+            count = len(self.invocations)
+        except DecodeError as error:
+            yield "signatures", error
+            return
+        if wrong := _miscounted(self.kind, count):
+            yield "signatures", wrong
+
+
+def encode_invocations(signatures: Sequence[Signature]) -> str:
+    """What `Schedule.signatures` holds."""
+    return f"[{','.join(encode_signature(signature).decode() for signature in signatures)}]"
+
+
+def _miscounted(kind: str, count: int) -> str:
+    if kind == Schedule.Kind.TASK and count != 1:
+        return "A task is one signature."
+    if kind == Schedule.Kind.CHORD and count < 2:
+        return "A chord is at least one task, and a last one that gets the results."
+    return "There is no task." if not count else ""

@@ -46,6 +46,12 @@ class TaskStateManager(HotManager["TaskState"]):
         """Write states of tasks that are not final; returns how many were written."""
         return self.sql.step(rows) if rows else 0
 
+    def belong(self, pairs: Sequence[tuple[int, str]]) -> None:
+        """Note the schedules, by key, that tasks were sent by, by UUID."""
+        if pairs:
+            with self.connection.cursor() as cursor:
+                cursor.executemany("UPDATE machinery_task_state SET schedule_id = %s WHERE uuid = %s", pairs)
+
     def states(self, uuids: Sequence[str]) -> dict[str, str]:
         """The state of each task that has one; in a transaction nobody changes them until its end."""
         rows = self.order_by("uuid").values_list("uuid", "state")

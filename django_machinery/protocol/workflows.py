@@ -135,6 +135,11 @@ def remint(signature: Signature) -> Signature:
     return headers.next_generation(_walk(signature, _minted))
 
 
+def forget_uuids(signature: Signature) -> Signature:
+    """A copy without UUIDs at any level: each sending of it is another task, with other follow-ups."""
+    return _walk(signature.replace(uuid=""), _forgotten)
+
+
 _Rename: TypeAlias = Callable[[Signature, str, Signature], str]
 """(parent, position, callback) -> the UUID that the callback shall have."""
 
@@ -145,6 +150,10 @@ def _derived(parent: Signature, position: str, callback: Signature) -> str:
 
 def _minted(parent: Signature, position: str, callback: Signature) -> str:
     return new_uuid("chord" if position == "ChordCallback" else "task")
+
+
+def _forgotten(parent: Signature, position: str, callback: Signature) -> str:
+    return ""
 
 
 def _walk(signature: Signature, rename: _Rename) -> Signature:

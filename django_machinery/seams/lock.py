@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from django.core.checks import CheckMessage
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 class Lock:
     """A store of locks. One object per server alias and process; safe to use from several threads."""
+
+    supports_sharing: ClassVar[bool] = False
+    """Programs that know nothing of this project's database, such as Go's, can hold its keys."""
 
     def __init__(self, url: str, config: ServerConfig) -> None:
         self.url = url
@@ -27,6 +30,13 @@ class Lock:
 
     def release(self, key: str) -> bool:
         """Free `key` if this object took it and still holds it; returns whether it did."""
+        raise NotImplementedError
+
+    def held_until(self, key: str) -> datetime | None:
+        """The time that whoever took `key` gave, to the microsecond, which may just have passed; None: it is free.
+
+        Raises `LockUnavailable`.
+        """
         raise NotImplementedError
 
     def close(self) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from django_machinery import signals
 from django_machinery.protocol import workflows
 from django_machinery.protocol.codec import decode_signature
 from django_machinery.protocol.states import PENDING
 from django_machinery.protocol.workflows import Chain, Chord, Group
-from django_machinery.registry import Registry, TaskDefinition, tasks
+from django_machinery.registry import PeriodicDefinition, PeriodicOptions, Registry, TaskDefinition, tasks
 from django_machinery.results import AsyncResult, ChainResult, ChordResult, GroupResult
 from django_machinery.seams.backend import StateChange
 from django_machinery.server.sender import Batch, NewGroup, Sender, pending
@@ -112,6 +112,40 @@ class Server:
         group = self._send_members(ready, callback, database)
         return ChordResult(group, group.results[0].sibling(callback.uuid, callback.name))
 
+    def register_periodic_task(
+        self, spec: str, name: str, signature: Signature, **options: Unpack[PeriodicOptions]
+    ) -> None:
+        """Send a task whenever `spec` says so, from every worker of this server together once (Go: server.go:326).
+
+        `name` tells the schedules of a server apart: another one of that name is replaced. Raises `CronError` for a
+        spec that is refused and `ConfigurationError` for another option.
+        """
+        self._register_periodic("task", spec, name, (signature,), options)
+
+    def register_periodic_chain(
+        self, spec: str, name: str, *signatures: Signature, **options: Unpack[PeriodicOptions]
+    ) -> None:
+        """The same for a chain (server.go:352)."""
+        self._register_periodic("chain", spec, name, signatures, options)
+
+    def register_periodic_group(
+        self, spec: str, name: str, send_concurrency: int, *signatures: Signature, **options: Unpack[PeriodicOptions]
+    ) -> None:
+        """The same for a group (server.go:381). `send_concurrency` is Go's and not used."""
+        self._register_periodic("group", spec, name, signatures, options)
+
+    def register_periodic_chord(
+        self,
+        spec: str,
+        name: str,
+        send_concurrency: int,
+        callback: Signature,
+        *signatures: Signature,
+        **options: Unpack[PeriodicOptions],
+    ) -> None:
+        """The same for a chord (server.go:410). `send_concurrency` is Go's and not used."""
+        self._register_periodic("chord", spec, name, (*signatures, callback), options)
+
     def dispatch(self, signatures: Sequence[Signature]) -> None:
         """Send follow-ups and retries, whose UUIDs are fixed: harmless when a crash makes it happen twice."""
         ready = [self._complete(signature) for signature in signatures]
@@ -159,6 +193,16 @@ class Server:
         """Free the connections of broker, backend and lock. The server may be used again."""
         for part in (self.broker, self.backend, self.lock):
             part.close()
+
+    def _register_periodic(
+        self,
+        kind: Literal["task", "group", "chain", "chord"],
+        spec: str,
+        name: str,
+        signatures: tuple[Signature, ...],
+        options: PeriodicOptions,
+    ) -> None:
+        self.registry.register_periodic(PeriodicDefinition(name, spec, kind, signatures, self.alias, **options))
 
     def _complete(self, signature: Signature) -> Signature:
         """A copy with all that a message needs: UUIDs all the way down, the queue, headers (Go: server.go:155-166)."""

@@ -27,7 +27,10 @@ TIDY = 2.0
 
 
 class Maintenance:
-    """Two threads: one renews leases, so that nothing can make it late; the other does all that may take its time."""
+    """Two threads: one renews leases, so that nothing can make it late; the other does all that may take its time.
+
+    A third one schedules, unless told not to.
+    """
 
     def __init__(
         self,
@@ -38,8 +41,12 @@ class Maintenance:
         lost: Callable[[str], None],
         figures: Callable[[], Iterable[Figures]],
         chores: Collection[Job] = (),
+        look: Callable[[], float] | None = None,
     ) -> None:
-        """`tokens`: those whose processes live and move. `lost` is told of one that the store says is not held."""
+        """`tokens`: those whose processes live and move. `lost` is told of one that the store says is not held.
+
+        `look` is the scheduler's, None where there is none.
+        """
         self._server = server
         self._tokens = tokens
         self._lost = lost
@@ -49,15 +56,20 @@ class Maintenance:
         self._leases = Rounds("leases", stores, [Job(server.config.lease * RENEW, self.renew)])
         self._tidy = Tidying(server)
         self._chores = Rounds("chores", stores, [*self._jobs(), *chores])
+        self._schedules = Rounds("schedules", stores, [Job(None, look)]) if look is not None else None
         self.soon = self._leases.soon
         """Do something about leases, once, between two renewals."""
 
     def start(self) -> None:
         self._leases.start()
         self._chores.start()
+        if self._schedules is not None:
+            self._schedules.start()
 
     def stop(self, timeout: float) -> None:
         """End, after the errands given by `soon`."""
+        if self._schedules is not None:
+            self._schedules.stop(timeout)
         self._chores.stop(timeout)
         self._leases.stop(timeout)
 

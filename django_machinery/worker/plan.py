@@ -16,6 +16,8 @@ class Plan:
     shutdown_timeout: float
     tag: str = ""
     drain: bool = False
+    schedules: bool = True
+    """Whether the supervisor sends periodic tasks too."""
     max_tasks: int | None = None
     heartbeat_file: Path | None = None
     verbosity: int = 1

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Event, Thread
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from django.db import connections
 
@@ -26,9 +26,12 @@ logger = logging.getLogger("django_machinery.workers")
 
 @dataclass(slots=True)
 class Job:
-    """Something to be done every `period` seconds, for the first time at once. A late one does not catch up."""
+    """Something to be done every `period` seconds, for the first time at once. A late one does not catch up.
 
-    period: float
+    Without a period, the action returns the seconds until it is to be done again.
+    """
+
+    period: float | None
     action: Callable[[], object]
     due: float = 0.0
     outage: Outage | None = None
@@ -82,19 +85,19 @@ class Rounds:
     def _do(self, job: Job) -> bool:
         """Whether it is done, well or badly, and not to be tried again."""
         try:
-            job.action()
+            returned = job.action()
         except UNAVAILABLE as error:
             job.outage = self._stores.lost(error, job.outage)
             job.due = monotonic() + job.outage.delay
             return False
         except Exception:
             logger.exception("The worker's housekeeping failed")
-            job.due = monotonic() + max(job.period, AFTER_ERROR)
+            job.due = monotonic() + max(job.period or 0.0, AFTER_ERROR)
             return True
         if job.outage is not None:
             self._stores.works(job.outage)
             job.outage = None
-        job.due = monotonic() + job.period
+        job.due = monotonic() + (cast(float, returned) if job.period is None else job.period)
         return True
 
     def _until_next(self) -> float:

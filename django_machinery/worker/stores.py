@@ -11,7 +11,14 @@ from django.db import InterfaceError, OperationalError
 
 from django_machinery import signals
 from django_machinery.conf import redact
-from django_machinery.exceptions import BackendError, BackendUnavailable, BrokerError, BrokerUnavailable
+from django_machinery.exceptions import (
+    BackendError,
+    BackendUnavailable,
+    BrokerError,
+    BrokerUnavailable,
+    LockError,
+    LockUnavailable,
+)
 from django_machinery.server import Server
 from django_machinery.worker.connections import close_broken
 
@@ -28,7 +35,7 @@ LONGEST_DELAY = 3.0
 TELL_AGAIN = 30.0
 """Seconds for which a store that stays away is not spoken of again."""
 
-UNAVAILABLE = (BrokerUnavailable, BackendUnavailable, OperationalError, InterfaceError)
+UNAVAILABLE = (BrokerUnavailable, BackendUnavailable, LockUnavailable, OperationalError, InterfaceError)
 """What is worth trying again. Django's own errors come from the project's database, outside of the drivers."""
 
 
@@ -90,6 +97,8 @@ class Stores:
     def _name(self, error: Exception) -> str:
         if isinstance(error, BrokerError):
             return redact(self._config.broker)
+        if isinstance(error, LockError):
+            return redact(self._config.lock)
         return redact(self._config.result_backend) if isinstance(error, BackendError) else self._config.database
 
     def _send(self, signal: Signal, **arguments: object) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from django_machinery.scheduler.scheduler import Scheduler
 from django_machinery.worker.beacon import Beacon
 from django_machinery.worker.child_process import ChildProcess
 from django_machinery.worker.launch import management_command
@@ -67,6 +68,7 @@ class Supervisor:
             lost=lambda token: self._wakeup.call(lambda: self._lose(token)),
             figures=lambda: [child.figures for child in list(self._children.values())],
             chores=[Job(LOOK_FOR_SUSPECTS, self._look_for_suspects)],
+            look=Scheduler(server).look if plan.schedules else None,
         )
 
     def run(self) -> ExitStatus:

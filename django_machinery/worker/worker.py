@@ -36,13 +36,23 @@ class Worker:
     """
 
     def __init__(
-        self, server: Server, tag: str = "", concurrency: int | None = None, queues: Sequence[str] | None = None
+        self,
+        server: Server,
+        tag: str = "",
+        concurrency: int | None = None,
+        queues: Sequence[str] | None = None,
+        *,
+        schedules: bool = True,
     ) -> None:
-        """`concurrency` threads; None: as configured; 0: as many as there are tasks, up to MAX_THREADS."""
+        """`concurrency` threads; None: as configured; 0: as many as there are tasks, up to MAX_THREADS.
+
+        `schedules`: it sends periodic tasks too, unless it drains.
+        """
         self.server = server
         self.tag = tag
         self.concurrency = threads_of(server.config, concurrency)
         self.queues = queues_of(server.config, queues)
+        self._schedules = schedules
         self._hooks = Hooks()
         self._stores = Stores(server.config)
         self._stopped = Event()
@@ -72,7 +82,12 @@ class Worker:
         What has not ended within SHUTDOWN_TIMEOUT goes back to its queue.
         """
         maintenance = Maintenance(
-            self.server, self._stores, tokens=self._tokens, lost=self._lose, figures=self._figures
+            self.server,
+            self._stores,
+            tokens=self._tokens,
+            lost=self._lose,
+            figures=self._figures,
+            look=self._look() if self._schedules and not drain else None,
         )
         maintenance.start()
         try:
@@ -142,6 +157,11 @@ class Worker:
             suspects=Suspects.WHEN_QUIET,
             hooks=self._hooks,
         )
+
+    def _look(self) -> Callable[[], float]:
+        from django_machinery.scheduler.scheduler import Scheduler  # not before the apps are loaded
+
+        return Scheduler(self.server).look
 
     def _tokens(self) -> list[str]:
         return [self._token] if self._token else []

@@ -85,6 +85,14 @@ class LockContract:
         attempts = [partial(holder.acquire, key, seconds(60)) for holder in [lock, other] * 3]
         assert wait_until(lambda: race(attempts).count(True)) == 1
 
+    def test_anybody_can_see_until_when_a_key_is_held(self, lock: Lock, other: Lock, key: str):
+        until = seconds(60)
+        assert other.held_until(key) is None
+        assert lock.acquire(key, until)
+        assert lock.held_until(key) == other.held_until(key) == until
+        assert lock.release(key)
+        assert other.held_until(key) is None
+
     def test_a_closed_lock_may_be_used_again(self, lock: Lock, key: str):
         lock.close()
         assert lock.acquire(key, seconds(60))
@@ -97,3 +105,5 @@ class LockContract:
             unreachable.acquire(key, seconds(60))
         with pytest.raises(LockUnavailable):
             unreachable.release(key)
+        with pytest.raises(LockUnavailable):
+            unreachable.held_until(key)

@@ -20,6 +20,9 @@ PROOFS = {
     "poison": "tests.proofs.poison",
     "stranding": "tests.proofs.stranding",
     "senders": "tests.proofs.senders",
+    "ticks": "tests.proofs.ticks",
+    "missed": "tests.proofs.missed",
+    "go-schedules": "tests.proofs.go_schedules",
 }
 
 

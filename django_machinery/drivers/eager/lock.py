@@ -22,6 +22,11 @@ class EagerLock(Lock):
             _holders[key] = (self, until)
             return True
 
+    def held_until(self, key: str) -> datetime | None:
+        with _guard:
+            _, until = _holders.get(key, (None, datetime.now(UTC)))
+            return until if until > datetime.now(UTC) else None
+
     def release(self, key: str) -> bool:
         with _guard:
             holder, until = _holders.get(key, (None, datetime.now(UTC)))

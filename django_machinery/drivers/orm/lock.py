@@ -52,6 +52,10 @@ class OrmLock(Lock):
         with self._rows() as rows:
             return retried(self._alias, lambda: rows.release(_name(key), self._tokens.get(key, "")))
 
+    def held_until(self, key: str) -> datetime | None:
+        with self._rows() as rows:
+            return rows.held_until(_name(key))
+
     def check(self) -> list[CheckMessage]:
         return check_database(self._alias)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, ClassVar
 
 from django_machinery.drivers.redis.clients import open_client
 from django_machinery.drivers.redis.errors import LOCK
@@ -14,11 +14,19 @@ from django_machinery.seams.lock import Lock
 if TYPE_CHECKING:
     from django_machinery.conf import ServerConfig
 
+_ACQUIRE = Script("acquire")
 _RELEASE = Script("release")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class RedisLock(Lock):
-    """The value is the time until which a key is held, in nanoseconds, which Go programs read too."""
+    """The value is the last nanosecond in which a key is held, which Go programs read too.
+
+    Their keys may outlive that time by up to a second (Go rounds EXPIRE to seconds) or for ever (a program that died
+    between GETSET and EXPIRE): what counts is the value, by Redis's own clock.
+    """
+
+    supports_sharing: ClassVar[bool] = True
 
     def __init__(self, url: str, config: ServerConfig) -> None:
         super().__init__(url, config)
@@ -28,11 +36,19 @@ class RedisLock(Lock):
 
     def acquire(self, key: str, until: datetime) -> bool:
         end = nanoseconds(until)
-        command = ("SET", key, end - 1, "NX", "PXAT", max(end // 1_000_000, 1))
-        if self._client.call(key, command) is None:
+        if not self._client.call(key, _ACQUIRE([key], end - 1, max(end // 1_000_000, 1))):
             return False
         self._taken[key] = end - 1
         return True
+
+    def held_until(self, key: str) -> datetime | None:
+        value = self._client.call(key, ("GET", key))
+        if value is None:
+            return None
+        try:
+            return _EPOCH + timedelta(microseconds=(int(value) + 1) // 1000)
+        except (ValueError, OverflowError):
+            return datetime.max.replace(tzinfo=UTC)
 
     def release(self, key: str) -> bool:
         released: int = self._client.call(key, _RELEASE([key], self._taken.get(key, "")))

@@ -35,6 +35,12 @@ def add_arguments(parser: CommandParser) -> None:
     parser.add_argument("--processes", type=count, default=1, help="child processes (default: %(default)s)")
     parser.add_argument("--tag", default="", help="a name for this worker, shown to operators")
     parser.add_argument("--drain", action="store_true", help="end when nothing is left to run")
+    parser.add_argument(
+        "--scheduler",
+        action=BooleanOptionalAction,
+        default=True,
+        help="send periodic tasks too, unless draining (default: yes)",
+    )
     parser.add_argument("--max-tasks", type=count, help="replace a process after that many tasks")
     parser.add_argument("--shutdown-timeout", type=seconds, help="seconds for running tasks when asked to stop")
     parser.add_argument(
@@ -78,6 +84,7 @@ def _plan(server: Server, config: ServerConfig, options: Mapping[str, Any]) -> P
         shutdown_timeout=config.shutdown_timeout if timeout is None else timeout,
         tag=options["tag"],
         drain=options["drain"],
+        schedules=options["scheduler"] and not options["drain"],
         max_tasks=options["max_tasks"],
         heartbeat_file=options["heartbeat_file"],
         verbosity=options["verbosity"],

@@ -1,0 +1,63 @@
+"""Keeps the plans of schedules current: `next_at`, and what it was computed from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from django.db.models import F
+
+from django_machinery import signals
+from django_machinery.models.schedule import PLAN, UNREADABLE, Schedule, ScheduleManager
+from django_machinery.server import Server
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
+
+
+class Planner:
+    """Plans the schedules of one server. Several do so at once, in several workers: all would write the same."""
+
+    def __init__(self, server: Server, schedules: ScheduleManager) -> None:
+        self._server = server
+        self._schedules = schedules
+
+    def planned(self, declared: Sequence[str], now: datetime) -> QuerySet[Schedule]:
+        """The schedules whose plan is of their present spec, zone and policies, the next due first."""
+        current = self._annotated(declared, now).filter(planned_for=F("plan"), next_at__isnull=False)
+        return current.order_by("next_at", "pk")
+
+    def plan(self, declared: Sequence[str], now: datetime) -> None:
+        """Give a plan to schedules that are new or were changed, by whatever way, and take it from those that rest.
+
+        Ticks before `now` are none: nobody misses what was not planned.
+        """
+        self._schedules.resting(self._server.alias, now).update(next_at=None, planned_for="")
+        for schedule in self._annotated(declared, now).exclude(planned_for=F("plan")):
+            try:
+                next_at = schedule.next_after(now)
+            except UNREADABLE as error:
+                next_at = None
+                self._tell(schedule, error)
+            unchanged = self._schedules.annotate(plan=PLAN).filter(pk=schedule.pk, plan=schedule.plan)  # type: ignore[attr-defined]
+            unchanged.update(next_at=next_at, planned_for=schedule.plan)  # type: ignore[attr-defined]
+
+    def verify(self, declared: Sequence[str], now: datetime) -> None:
+        """Correct plans that are too far away: the clock was set back, or rules of a zone have changed."""
+        for schedule in self._annotated(declared, now).filter(planned_for=F("plan")):
+            try:
+                wanted = schedule.next_after(now)
+            except UNREADABLE:
+                continue
+            if wanted is not None and (schedule.next_at is None or schedule.next_at > wanted):
+                same = self._schedules.filter(
+                    pk=schedule.pk, next_at=schedule.next_at, planned_for=schedule.planned_for
+                )
+                same.update(next_at=wanted)
+
+    def _annotated(self, declared: Sequence[str], now: datetime) -> QuerySet[Schedule]:
+        return self._schedules.active(self._server.alias, declared, now).annotate(plan=PLAN)
+
+    def _tell(self, schedule: Schedule, error: Exception) -> None:
+        signals.schedule_failed.send_robust(Server, server=self._server.alias, schedule=schedule.name, error=str(error))

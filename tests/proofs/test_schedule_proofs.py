@@ -1,0 +1,23 @@
+"""The proofs of schedules at the size of CI."""
+
+import pytest
+
+from tests.databases import on_databases
+from tests.proofs import missed, ticks
+from tests.proofs.ledger import Ledger
+from tests.proofs.site import Site
+
+
+def assert_kept(ledger: Ledger) -> None:
+    assert not ledger.broken, str(ledger)
+
+
+@pytest.mark.timeout(240)
+@on_databases("default", "postgres")
+def test_every_tick_is_sent_once_while_workers_are_killed(place: Site):
+    assert_kept(ticks.prove(place, seconds=8, schedules=20, workers=2, kill_every=4.0, seed=1))
+
+
+@on_databases("default")
+def test_what_was_missed_is_sent_as_the_policies_say_after_a_minute_to_a_month(place: Site):
+    assert_kept(missed.prove(place, specs=3))

@@ -120,7 +120,7 @@ def _workers(inspector: Inspector, window: timedelta) -> dict[str, Any]:
 
 
 def _schedules(inspector: Inspector, window: timedelta) -> dict[str, Any]:
-    return {"schedules": list(Schedule.objects.filter(enabled=True, next_at__isnull=False).order_by("next_at")[:ROWS])}
+    return {"schedules": list(Schedule.objects.upcoming(ROWS))}
 
 
 _PANELS = (

@@ -87,7 +87,7 @@ def _task(chance: random.Random, index: int, kind: int, created: datetime) -> Ta
     signature = Signature.of(
         NAMES[kind], chance.randrange(100_000), f"user{index}@example.com", kind == 2, uuid=uuid, queue=QUEUES[kind]
     )
-    state = chance.choice(STATES)
+    state = "FAILURE" if index % 10 == 9 else chance.choice(STATES)
     started = created + timedelta(seconds=chance.expovariate(2)) if state not in ("PENDING", "RETRY") else None
     ended = (
         started + timedelta(seconds=chance.expovariate(0.8)) if started and state in ("SUCCESS", "FAILURE") else None

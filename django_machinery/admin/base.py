@@ -42,6 +42,7 @@ class OperatorAdmin(ModelAdmin[M]):
     list_per_page = 50
     list_max_show_all = 0
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
     sortable_by = ()
     ordering: ClassVar[tuple[str, ...]] = ("-id",)
 
@@ -67,6 +68,11 @@ class OperatorAdmin(ModelAdmin[M]):
     def may(self, request: HttpRequest, action: str) -> bool:
         """Has the user the permission "<action>_<model>"?"""
         return permitted(request, action, str(self.opts.model_name))
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        changelist = super().get_changelist_instance(request)
+        changelist.title = str(self.opts.verbose_name_plural).capitalize()
+        return changelist
 
     def url(self, page: str, *args: Any) -> str:
         """The address of one of this model's pages on this site."""

@@ -70,7 +70,6 @@ class TaskStateAdmin(OperatorAdmin[TaskState]):
     """Every task that this database knows."""
 
     list_display = ("state_column", "task_column", "place", "times", "age")
-    show_facets = admin.ShowFacets.NEVER
     list_display_links = None
     list_filter = (StateFilter, SentFilter, ReasonFilter, NameFilter, QueueFilter, WorkerFilter)
     search_fields = ("uuid",)  # makes Django show the box; `get_search_results` says what it finds
@@ -110,7 +109,6 @@ class TaskStateAdmin(OperatorAdmin[TaskState]):
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         changelist = super().get_changelist_instance(request)
-        changelist.title = str(self.opts.verbose_name_plural).capitalize()
         changelist.search_help_text = str(self.search_help_text).format(window=WINDOW, hits=HITS)
         if request.method == "GET":
             changelist.result_list = changelist.result_list.annotate(length=Length("signature")).annotate(short=_SHORT)

@@ -69,7 +69,7 @@ def test_there_are_500_different_texts():
 
 @pytest.mark.parametrize("part", range(10))
 def test_no_text_becomes_part_of_a_page_of_one_row(part: int, operator: Client):
-    harmless = structures(operator, detail_pages(make_rows("harmless")))
+    harmless = structures(operator, detail_pages(make_rows("harm\nless")))
     for number, text in enumerate(TEXTS[part::10], start=1):
         rows = make_rows(text, number=number)
         for page, expected in zip(structures(operator, detail_pages(rows)), harmless, strict=True):

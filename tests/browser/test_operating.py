@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from django.urls import reverse
 
-from django_machinery.models import QueueControl, TaskState
+from django_machinery import Signature
+from django_machinery.models import QueueControl, Schedule, TaskState
+from django_machinery.protocol.codec import encode_signature
 from tests.admin.hostile import TEXTS
 from tests.admin.rows import make_rows
 from tests.app.tasks import add, fail
@@ -59,11 +61,25 @@ def test_a_queue_is_paused_and_resumed(open_page: OpenPage, start_worker: Callab
     page.get_by_text("is paused").wait_for()
     assert QueueControl.objects.get().paused_by == "ada"
     worker = start_worker()
-    worker.wait_for_line("ready")
+    worker.wait_for_line("READY")
     assert TaskState.objects.get().state == "PENDING"
     page.get_by_role("button", name="Resume").click()
     page.get_by_text("goes on").wait_for()
     wait_until(TaskState.objects.filter(state="SUCCESS").exists, timeout=30)
+
+
+def test_a_schedule_is_run_now(open_page: OpenPage, start_worker: Callable[[], Any]):
+    signature = encode_signature(Signature.of("tests.app.tasks.add", 20, 22)).decode()
+    Schedule.objects.create(
+        server="default", name="nightly", kind="task", spec="0 6 * * *", signatures=f"[{signature}]"
+    )
+    start_worker()
+    page = open_page(reverse("admin:machinery_schedule_changelist"))
+    page.locator(".action-select").check()
+    page.locator("select[name=action]").select_option("run_now")
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.get_by_text("1 schedule was run.").wait_for()
+    wait_until(TaskState.objects.filter(state="SUCCESS", name="tests.app.tasks.add").exists, timeout=30)
 
 
 def test_the_dashboard_refreshes_itself_but_not_while_it_is_hidden(open_page: OpenPage):

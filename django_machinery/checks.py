@@ -19,7 +19,9 @@ from django_machinery import conf, registry
 from django_machinery.conf import Fault, ServerConfig
 from django_machinery.exceptions import ConfigurationError
 from django_machinery.handler import servers
+from django_machinery.protocol.parameters import written_annotations
 from django_machinery.registry import TaskDefinition
+from django_machinery.server import Server
 
 TAG = "machinery"
 
@@ -117,10 +119,19 @@ def _database_errors(config: ServerConfig) -> Iterator[CheckMessage]:
 def _store_messages(config: ServerConfig) -> list[CheckMessage]:
     try:
         server = servers[config.alias]
-        return [*server.broker.check(), *server.backend.check(), *server.lock.check()]
+        found = [*server.broker.check(), *server.backend.check(), *server.lock.check()]
     except Exception as error:
         text = f"The server {config.alias!r} cannot be built: {type(error).__name__}: {conf.redact(str(error))}"
         return [Error(text, id="machinery.E009")]
+    return found if any(message.is_serious() for message in found) else [*found, *_atomic_warnings(server)]
+
+
+def _atomic_warnings(server: Server) -> Iterator[CheckMessage]:
+    atomic = [task for task in registry.tasks.definitions if task.atomic and task.server == server.alias]
+    for task in [] if server.supports_atomic else atomic:
+        text = f"The task {task.name!r} ({task.path}) is atomic, which the server {server.alias!r} cannot keep."
+        hint = "Give the task a server whose broker and result backend are one database, or take atomic=True away."
+        yield Warning(text, hint=hint, id="machinery.W003")
 
 
 def _distinct(messages: Iterable[CheckMessage]) -> list[CheckMessage]:
@@ -169,11 +180,14 @@ def _task_messages(definition: TaskDefinition, aliases: list[str]) -> Iterator[C
 
 
 def _unresolved(definition: TaskDefinition) -> list[str]:
-    """The parameters whose annotation is text that cannot be evaluated, which makes them `Any`."""
-    written = getattr(definition.func, "__annotations__", {})
+    """The parameters whose annotation cannot be evaluated, which makes them `Any`."""
+    written = written_annotations(definition.func)
     known = definition.parameters.annotations
-    texts = {name: written[name] for name in known if isinstance(written.get(name), str)}
-    return [name for name, text in texts.items() if known[name] is Any and text.rpartition(".")[2] != "Any"]
+    return [name for name in known if known[name] is Any and not _says_any(written.get(name, Any))]
+
+
+def _says_any(annotation: object) -> bool:
+    return annotation is Any or (isinstance(annotation, str) and annotation.rpartition(".")[2] == "Any")
 
 
 def _offers_runworker(app_directory: str) -> bool:

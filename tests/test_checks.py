@@ -228,6 +228,13 @@ def test_a_task_of_a_server_that_does_not_exist_is_found(tasks):
     assert (message.id, message.hint) == ("machinery.E011", "Did you mean 'reports'?")
 
 
+@pytest.mark.parametrize(("url", "ids"), [("null://", ["machinery.W003"]), ("orm://default", []), ("eager://", [])])
+def test_an_atomic_task_of_a_server_that_is_not_one_database_is_found(tasks, url, ids):
+    tasks.register(TaskDefinition("add", add, atomic=True))
+    settings = {"default": {"BROKER": "eager://" if url == "eager://" else "orm://default", "RESULT_BACKEND": url}}
+    assert [message.id for message in messages(settings, checks.check_servers) if "atomic" in message.msg] == ids
+
+
 def test_a_sensitive_parameter_that_does_not_exist_is_found(tasks):
     tasks.register(TaskDefinition("add", add, sensitive=("x", "yy")))
     [message] = messages({}, checks.check_tasks)

@@ -102,6 +102,12 @@ def _drivers(value: Any) -> dict[str, dict[str, str]]:
     return {_name(scheme): _driver(paths) for scheme, paths in value.items()}
 
 
+def _weights(value: Any) -> dict[str, int]:
+    if not isinstance(value, Mapping):
+        raise ValueError
+    return {_name(queue): _at_least(1, _count)(weight) for queue, weight in value.items()}
+
+
 def _driver(value: Any) -> dict[str, str]:
     if not isinstance(value, Mapping) or not value.keys() <= {"broker", "backend", "lock", "extra"}:
         raise ValueError
@@ -127,4 +133,5 @@ WHOLE_SECONDS = Kind("a whole number of seconds from 1 on, or a timedelta", _at_
 COUNT = Kind("a whole number from 1 on", _at_least(1, _count), int)
 FLAG = Kind("True or False", _flag, bool)
 COUNT_OR_ZERO = Kind("a whole number from 0 on", _at_least(0, _count), int)
+WEIGHTS = Kind('a dict {"queue": a whole number from 1 on}', _weights, dict)
 DRIVER_MAP = Kind('a dict {"scheme": {"broker": "dotted.Class", "backend": ..., "lock": ..., "extra": ...}}', _drivers)

@@ -95,6 +95,8 @@ def _read(key: Key, text: str) -> Any:
             return _flag(text)
         if key.kind.of is list:
             return [part.strip() for part in text.split(",")]
+        if key.kind.of is dict:
+            return {name.strip(): int(number) for name, _, number in (part.partition("=") for part in text.split(","))}
         return key.kind.of(text)
     except ValueError:
         raise ConfigurationError(f"The environment variable {variable(key)} must be {key.kind.words}.") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 NANOSECONDS = {
     "ns": 1,
@@ -18,7 +19,7 @@ LARGEST = 2**63 - 1
 DIGITS = 20
 """Of a whole number; more, without leading zeros, are beyond LARGEST in any unit."""
 
-_PART = re.compile(r"([0-9]*)(?:\.([0-9]*))?([^0-9.]+)")
+_PART = re.compile(r"([0-9]*+)(?:\.([0-9]*+))?([^0-9.]++)")
 
 
 def nanoseconds(text: str) -> int:
@@ -29,24 +30,28 @@ def nanoseconds(text: str) -> int:
     unsigned = text[1:] if text[:1] in ("+", "-") else text
     if unsigned == "0":
         return 0
-    total = sum(_part(match) for match in _parts(unsigned))
+    total = sum(map(_part, _parts(unsigned)))
     if total > LARGEST and not (text.startswith("-") and total == LARGEST + 1):
         raise ValueError("too long")
     return -total if text.startswith("-") else total
 
 
-def _parts(text: str) -> list[re.Match[str]]:
-    matches = list(_PART.finditer(text))
-    if not matches or sum(len(match[0]) for match in matches) != len(text):
-        raise ValueError("not a duration")
-    return matches
+def _parts(text: str) -> Iterator[re.Match[str]]:
+    """Numbers with their units, at least one."""
+    end = 0
+    while end < len(text) or not end:
+        match = _PART.match(text, end)
+        if match is None:
+            raise ValueError("not numbers with units")
+        yield match
+        end = match.end()
 
 
 def _part(match: re.Match[str]) -> int:
-    whole, fraction, unit = match[1], match[2] or "", match[3]
-    if unit not in NANOSECONDS or not (whole or fraction):
-        raise ValueError("not a duration")
-    if len(whole.lstrip("0")) > DIGITS:
+    whole, fraction, unit = match[1].lstrip("0"), match[2] or "", match[3]
+    if unit not in NANOSECONDS or not (match[1] or fraction):
+        raise ValueError("not numbers with units")
+    if len(whole) > DIGITS:
         raise ValueError("too long")
     scale = NANOSECONDS[unit]
     # Digits beyond a nanosecond's are dropped; Go's own rounding, in float64, may differ by one nanosecond.

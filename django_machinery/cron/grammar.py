@@ -24,7 +24,7 @@ class Checked:
     """A field that may be expanded."""
 
     spans: tuple[str, ...]
-    """`first-last/step`, `first-last` or `first`, in numbers within the bounds. None: the field allows no value."""
+    """Each `*`, `first`, `first-last` or `first-last/step`, in numbers within the bounds. None: no value is allowed."""
     star: bool
     """Whether one of them was `*` or `?` at every step: then this field does not restrict the days."""
 
@@ -51,7 +51,7 @@ class Field:
             span, is_star = self._part(part)
             spans[span] = None
             star = star or is_star
-        return Checked(tuple(spans), star)
+        return Checked(("*",) if "*" in spans else tuple(spans), star)
 
     def _part(self, part: str) -> tuple[str, bool]:
         range_, *steps = part.split("/")
@@ -65,7 +65,7 @@ class Field:
             first, last = self._range(ends, part, open_ended=bool(steps))
             star = False
         self._bounds(first, last, step, part)
-        return _span(first, last, step), star
+        return self._span(first, last, step), star
 
     def _range(self, ends: list[str], part: str, open_ended: bool) -> tuple[int, int]:
         if len(ends) > 2:
@@ -73,7 +73,7 @@ class Field:
         first = self._value(ends[0], part)
         if len(ends) == 2:
             return first, self._value(ends[1], part)
-        return first, max(first, self.last) if open_ended else first
+        return first, self.last if open_ended else first
 
     def _value(self, text: str, part: str) -> int:
         named = self.names.get(text.lower())
@@ -101,14 +101,15 @@ class Field:
         if step == 0:
             raise self._error(part, "the step is 0")
 
+    def _span(self, first: int, last: int, step: int) -> str:
+        if step > last - first:
+            return str(first)
+        if step > 1:
+            return f"{first}-{last}/{step}"
+        return "*" if (first, last) == (self.first, self.last) else f"{first}-{last}"
+
     def _error(self, part: str, reason: str) -> CronError:
         return CronError(f"{self.title}: {_quoted(part)}: {reason}")
-
-
-def _span(first: int, last: int, step: int) -> str:
-    if step > last - first:
-        return str(first)
-    return f"{first}-{last}" if step == 1 else f"{first}-{last}/{step}"
 
 
 def _quoted(text: str) -> str:

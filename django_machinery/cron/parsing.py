@@ -68,7 +68,7 @@ def _period(text: str) -> timedelta:
     try:
         seconds = nanoseconds(text) // SECOND
     except ValueError as error:
-        raise CronError(f"@every: {text[:40]!r} is not a duration such as 1h30m: {error}") from error
+        raise CronError(f"@every: {text[:40]!r} is no duration such as 1h30m: {error}") from error
     return timedelta(seconds=max(seconds, 1))
 
 

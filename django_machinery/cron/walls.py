@@ -11,6 +11,9 @@ from functools import cached_property, lru_cache
 from itertools import islice
 
 DAY = timedelta(days=1)
+MINUTE = timedelta(minutes=1)
+MINUTES = tuple(number * MINUTE for number in range(DAY // MINUTE))
+"""The minutes of a day, since midnight."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +36,8 @@ class WallTimes:
     def between(self, start: datetime, end: datetime) -> Iterator[datetime]:
         """Whole minutes that match, start <= minute < end, in order. All without a zone."""
         for date in self._dates(start, end):
-            for time in islice(self._times, bisect_left(self._times, start - date), None):
-                wall = date + time
+            for minute in islice(self._times, bisect_left(self._times, (start - date) / MINUTE), None):
+                wall = date + MINUTES[minute]
                 if wall >= end:
                     return
                 yield wall
@@ -52,8 +55,9 @@ class WallTimes:
             year, month = (year, month + 1) if month < 12 else (year + 1, 1)
 
     @cached_property
-    def _times(self) -> tuple[timedelta, ...]:
-        return tuple(timedelta(hours=hour, minutes=minute) for hour in self.hours for minute in self.minutes)
+    def _times(self) -> tuple[int, ...]:
+        """Minutes since midnight."""
+        return tuple(60 * hour + minute for hour in self.hours for minute in self.minutes)
 
 
 @lru_cache(maxsize=4096)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from calendar import day_name, month_name
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
@@ -10,7 +9,12 @@ from django_machinery.cron.walls import WallTimes, days_of_month
 
 LISTED = 6
 """So many times of day are listed one by one."""
-WEEK = 7
+MONTHS = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+WEEK = len(WEEKDAYS)
 LENGTHS = {2: 29, 4: 30, 6: 30, 9: 30, 11: 30}
 LONGEST = 31
 
@@ -30,7 +34,7 @@ def of_wall_times(walls: WallTimes) -> str:
         return "Never"
     time, is_of_day = _time(walls)
     days = _days(walls)
-    months = _among("in", walls.months, lambda month: month_name[month]) if len(walls.months) < 12 else ""
+    months = _among("in", walls.months, _month) if len(walls.months) < 12 else ""
     if is_of_day and not days:
         days = "every day"
     return " ".join(filter(None, (time, days, months)))
@@ -87,7 +91,11 @@ def _from_monday(weekdays: Sequence[int]) -> list[int]:
 
 
 def _weekday(number: int) -> str:
-    return str(day_name[number])
+    return WEEKDAYS[number]
+
+
+def _month(number: int) -> str:
+    return MONTHS[number - 1]
 
 
 def _step(values: Sequence[int], size: int) -> int:

@@ -10,9 +10,9 @@ from typing import NamedTuple
 from django.db.models import Sum
 from django.utils import timezone
 
+from django_machinery.histogram import Histogram
 from django_machinery.inspector.looks import Latency, Percentiles, Point, SlowTask
 from django_machinery.models import Stat
-from django_machinery.models.histogram import Histogram
 
 STEPS = (
     (timedelta(hours=1), timedelta(minutes=1)),

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from django.db.models import Count, Max, Q
 
 from django_machinery import control
-from django_machinery.inspector.figures import Figures
 from django_machinery.inspector.looks import FailureRow, Latency, Point, QueueLook, SlowTask
 
 if TYPE_CHECKING:
+    from django_machinery.inspector.figures import Figures
     from django_machinery.models import WorkerProcess
     from django_machinery.protocol.states import TaskState
     from django_machinery.server import Server
@@ -103,6 +103,8 @@ class Inspector:
 
     @cached_property
     def _figures(self) -> Figures:
+        from django_machinery.inspector.figures import Figures
+
         return Figures(self._server.alias, self._database)
 
     @cached_property

@@ -38,7 +38,11 @@ class Migration(migrations.Migration):
             ],
             options={
                 "db_table": "machinery_attempt",
-                "indexes": [models.Index(fields=["ended_at", "name"], name="machinery_attempt_ended")],
+                "indexes": [
+                    models.Index(
+                        fields=["ended_at", "name", "exception", "outcome", "id"], name="machinery_attempt_ended"
+                    )
+                ],
                 "constraints": [
                     models.UniqueConstraint(fields=("uuid", "generation", "number"), name="machinery_attempt_number")
                 ],

@@ -10,7 +10,10 @@ from django_machinery.models.fields import WireCharField, WireTextField
 
 
 class Attempt(models.Model):
-    """One run that did not succeed. A successful run leaves no row: its state says it all."""
+    """One run that did not succeed. A successful run leaves no row: its state says it all.
+
+    The index has all that failures are grouped by, so that the long texts are not read for it.
+    """
 
     id = models.BigAutoField(primary_key=True)
     uuid = WireCharField()
@@ -31,7 +34,9 @@ class Attempt(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["uuid", "generation", "number"], name="machinery_attempt_number")
         ]
-        indexes: ClassVar = [models.Index(fields=["ended_at", "name"], name="machinery_attempt_ended")]
+        indexes: ClassVar = [
+            models.Index(fields=["ended_at", "name", "exception", "outcome", "id"], name="machinery_attempt_ended")
+        ]
 
     def __str__(self) -> str:
         return f"{self.name} {self.uuid} run {self.number}: {self.outcome}"

@@ -8,7 +8,7 @@ from typing import ClassVar, Protocol
 from django.db import models
 
 from django_machinery.models.clock import StoreTime
-from django_machinery.models.fields import WireCharField, WireTextField
+from django_machinery.models.fields import WireCharField, WireTextField, fitted
 
 
 class Delivery(Protocol):
@@ -56,19 +56,22 @@ class DeadLetterManager(models.Manager["DeadLetter"]):
     """Burying, and what may be dug out again."""
 
     def bury(self, server: str, outcome: Buried) -> None:
-        """Keep a message. A delivery that comes again after a crash is buried once."""
+        """Keep a message. A delivery that comes again after a crash is buried once.
+
+        What says which message it is fits its columns, whatever it is; the body is kept as it came.
+        """
         delivery, signature, burial = outcome.delivery, outcome.signature, outcome.burial
         assert burial is not None
         self.get_or_create(
             server=server,
-            queue=delivery.queue,
-            uuid=signature.uuid if signature is not None else delivery.uuid,
+            queue=fitted(delivery.queue),
+            uuid=fitted(signature.uuid if signature is not None else delivery.uuid),
             body=delivery.body,
             requeued_at=None,
             defaults={
-                "name": signature.name if signature is not None else "",
+                "name": fitted(signature.name if signature is not None else ""),
                 "reason": burial.reason,
-                "detail": burial.detail,
+                "detail": fitted(burial.detail, longest=None),
                 "claims": delivery.claim,
                 "crashes": delivery.crashes,
                 "worker": burial.worker,

@@ -9,6 +9,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.backends.ddl_references import Statement
 
+from django_machinery.protocol.storable import storable
+
 if TYPE_CHECKING:
     CharField = models.CharField[Any, Any]
     TextField = models.TextField[Any, Any]
@@ -25,6 +27,11 @@ def binary_collation(connection: BaseDatabaseWrapper) -> str | None:
     if connection.vendor == "mysql":
         return "utf8mb4_nopad_bin" if getattr(connection, "mysql_is_mariadb", False) else "utf8mb4_0900_bin"
     return "C" if connection.vendor == "postgresql" else None
+
+
+def fitted(text: str, longest: int | None = 255) -> str:
+    """The text as every store takes it: without NUL and lone surrogates, and cut to `longest` characters."""
+    return storable(text)[:longest]
 
 
 class WireCharField(CharField):

@@ -10,8 +10,8 @@ from typing import ClassVar
 from django.db import models, transaction
 from django.utils import timezone
 
+from django_machinery.histogram import Histogram
 from django_machinery.models.fields import WireCharField, WireTextField
-from django_machinery.models.histogram import Histogram
 from django_machinery.models.managers import upsert
 
 KEY = ("minute", "server", "queue", "name", "outcome", "worker_id")

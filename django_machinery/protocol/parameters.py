@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import sys
 import types
 import typing
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -34,7 +35,7 @@ class Parameters:
     def __init__(self, func: Callable[..., Any], *, skip_first: bool = False, sensitive: Collection[str] = ()) -> None:
         self._func = func
         self._sensitive = sensitive
-        parameters = list(inspect.signature(func).parameters.values())[1 if skip_first else 0 :]
+        parameters = list(_signature(func).parameters.values())[1 if skip_first else 0 :]
         self._signature = inspect.Signature(parameters)
         self._positional = tuple(p.name for p in parameters if p.kind in _POSITIONAL)
         self._required = frozenset(p.name for p in parameters if p.default is p.empty and p.kind not in _VARIADIC)
@@ -163,6 +164,25 @@ class Parameters:
         raise ArgumentError(f"takes {len(self._positional)} arguments but more were given")
 
 
+if sys.version_info >= (3, 14):
+    # Annotations are evaluated when they are asked for, and one that mentions a name which is not there raises.
+    from annotationlib import Format, get_annotations
+
+    def _signature(func: Callable[..., Any]) -> inspect.Signature:
+        return inspect.signature(func, annotation_format=Format.FORWARDREF)
+
+    def written_annotations(func: Callable[..., Any]) -> Mapping[str, Any]:
+        """A callable's annotations as it has them: text, or what stands for text, where names are not there."""
+        return get_annotations(func, format=Format.FORWARDREF)
+
+else:
+    _signature = inspect.signature
+
+    def written_annotations(func: Callable[..., Any]) -> Mapping[str, Any]:
+        """A callable's annotations as it has them: text where the module postpones their evaluation."""
+        return getattr(func, "__annotations__", {})
+
+
 def _annotations(func: Callable[..., Any]) -> dict[str, Any]:
     try:
         return typing.get_type_hints(func, include_extras=True)
@@ -173,7 +193,7 @@ def _annotations(func: Callable[..., Any]) -> dict[str, Any]:
 def _known_annotations(func: Callable[..., Any]) -> dict[str, Any]:
     """One by one: a name imported for type checkers alone must not cost the others their types."""
     known: dict[str, Any] = {}
-    for name, annotation in getattr(func, "__annotations__", {}).items():
+    for name, annotation in written_annotations(func).items():
         holder = types.SimpleNamespace(__annotations__={name: annotation})
         with contextlib.suppress(NameError, TypeError):
             known |= typing.get_type_hints(holder, getattr(func, "__globals__", {}), include_extras=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+import random
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,14 +39,37 @@ class Delivery:
         return self.claim > 1 or self.suspect or self.crashes > 0
 
 
+class QueueOrder:
+    """In which order a consumer asks its queues: as they are given or, with weights, by lot before each fetch."""
+
+    def __init__(self, queues: Sequence[str], weights: Mapping[str, int]) -> None:
+        """`weights` by queue; one that is not named weighs 1. Empty: the order is that of `queues`."""
+        self.queues = tuple(queues)
+        self.open = self.queues
+        """Those that are not paused."""
+        self._weights = weights
+
+    def pause(self, queues: Collection[str]) -> None:
+        """Leave these out from now on, and no others."""
+        self.open = tuple(queue for queue in self.queues if queue not in queues)
+
+    def next(self) -> Sequence[str]:
+        """All queues that are not paused. Each is the first with the probability of its share in the sum of their
+        weights, and so on for the second among those that are left: nobody starves."""
+        if not self._weights:
+            return self.open
+        lots = [(random.expovariate(self._weights.get(queue, 1)), queue) for queue in self.open]
+        return [queue for _, queue in sorted(lots)]
+
+
 class Consumer:
     """One worker process's subscription to some queues: `fetch` and `wait` from one thread, the rest from any."""
 
     def fetch(self, limit: int, *, alone: bool = False) -> list[Delivery]:
         """Claim up to `limit` messages, by priority and then age, in one round trip; an empty list when there are none.
 
-        With `alone` only suspects are handed out, without it none are, on a broker whose `supports_isolation` is true.
-        Raises `BrokerUnavailable`.
+        A broker that pushes lets in no more than `limit` until the next call. With `alone` only suspects are handed
+        out, without it none are, on a broker whose `supports_isolation` is true. Raises `BrokerUnavailable`.
         """
         raise NotImplementedError
 

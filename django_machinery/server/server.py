@@ -50,6 +50,14 @@ class Server:
         self._dead_letters = dead_letters
         self._pre_publish: PrePublishHandler | None = None
 
+    @property
+    def supports_atomic(self) -> bool:
+        """Can a task's writes and its outcome be one transaction? So they can be where the sender itself runs it."""
+        broker, store = self.broker, self.broker.store
+        return broker.executes_inline or (
+            broker.supports_transactions and store is not None and store == self.backend.store
+        )
+
     def register_task(self, name: str, func: Callable[..., Any], **options: Any) -> TaskDefinition:
         """Register a callable on this server alone; `options` are those of `@task`. Raises `TaskAlreadyRegistered`."""
         definition = TaskDefinition(name=name, func=func, server=self.alias, **options)

@@ -93,31 +93,11 @@ class Crew:
             self._thread_is_free,
             self._thread_starter(server),
         )
-        self._fetcher = Fetcher(
-            server.broker,
-            self._consumer,
-            self._pool,
-            self._committer,
-            self._stores,
-            hooks,
-            self._controls,
-            self._leases,
-            suspects=terms.suspects,
-            max_tasks=terms.max_tasks,
-            beat=terms.beat,
-        )
-        may_end = terms.enforces_hard_timeouts
+        self._fetcher = self._new_fetcher(server)
         self._watchdog = Watchdog(
-            self._pool.slots, self._committer.note, self.name, self._end_overrun if may_end else None
+            self._pool.slots, self._committer.note, self.name, self._end_overrun if self._may_end else None
         )
-        self._reporter = Reporter(
-            server,
-            self._pool.slots,
-            self._controls,
-            tally,
-            pauses_changed=self._fetcher.look_again,
-            end=self._end_cancelled if may_end else None,
-        )
+        self._reporter = self._new_reporter(server, tally)
 
     @property
     def busy(self) -> int:
@@ -181,6 +161,36 @@ class Crew:
         with suppress(StoreError):
             self._consumer.close()
         return finished and committed
+
+    def _new_fetcher(self, server: Server) -> Fetcher:
+        return Fetcher(
+            server.broker,
+            self._consumer,
+            self._pool,
+            self._committer,
+            self._stores,
+            self._terms.hooks,
+            self._controls,
+            self._leases,
+            suspects=self._terms.suspects,
+            max_tasks=self._terms.max_tasks,
+            beat=self._terms.beat,
+        )
+
+    def _new_reporter(self, server: Server, tally: Tally) -> Reporter:
+        return Reporter(
+            server,
+            self._pool.slots,
+            self._controls,
+            tally,
+            pauses_changed=self._fetcher.look_again,
+            end=self._end_cancelled if self._may_end else None,
+        )
+
+    @property
+    def _may_end(self) -> bool:
+        """May this process end for the sake of one task?"""
+        return self._terms.enforces_hard_timeouts
 
     def _wait_for_orders(self) -> None:
         """A queue may be paused: nothing is fetched before the database has said which."""

@@ -64,11 +64,6 @@ def traceback_text(error: BaseException) -> str:
     return text if len(text) <= LONGEST else f"...\n{text[-LONGEST:]}"
 
 
-def storable(text: str) -> str:
-    """The text without what some stores refuse: NUL and lone surrogates."""
-    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
-
-
 def _cut(text: str) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 

@@ -171,7 +171,7 @@ class Executor:
         return concealed(error, words, secrets_of(run.signature, self._server.registry, words))
 
     def _run_atomically(self, run: Run, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Ending:
-        if not (self._one_store and self._server.broker.supports_transactions):
+        if not self._server.supports_atomic:
             raise ConfigurationError("atomic=True needs a broker and a result backend in one database")
         outcome: TaskOutcome | None = None
         try:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from django_machinery.protocol import followups, headers
 from django_machinery.protocol.states import FAILURE, RETRY, SUCCESS
+from django_machinery.protocol.storable import storable
 from django_machinery.seams.backend import Attempt, StateChange
 from django_machinery.seams.unit import Burial, Outcome
-from django_machinery.worker.errors import error_text, storable, traceback_text, type_path
+from django_machinery.worker.errors import error_text, traceback_text, type_path
 
 if TYPE_CHECKING:
     from django_machinery.protocol.signature import Signature
@@ -155,10 +156,13 @@ def retried(run: Run, exception: BaseException, reason: str, again: Signature, w
 def refused(outcome: TaskOutcome, error: Exception, worker: str) -> TaskOutcome | None:
     """In place of an outcome that the store cannot hold: the task fails and says why, the second time without details.
 
-    What was refused twice is buried too; None when even that was refused.
+    What was refused twice is buried too. Where even that is refused the message is buried and has no state, as when its
+    UUID is nothing that the store can hold; None when that was refused.
     """
-    if outcome.signature is None or outcome.burial is not None:
+    if outcome.signature is None:
         return None
+    if outcome.burial is not None:
+        return TaskOutcome(outcome.delivery, burial=outcome.burial, mended=True)
     detail = "" if outcome.mended else f": {storable(error_text(error))}"
     text = f"the outcome of the task cannot be stored{detail}"
     mended = failed(outcome.delivery, outcome.signature, text, "error", worker)

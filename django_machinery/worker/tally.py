@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from django.utils import timezone
 
-from django_machinery.models.histogram import Histogram
+from django_machinery.histogram import Histogram
 from django_machinery.protocol.states import FAILURE, RETRY, SUCCESS
 
 if TYPE_CHECKING:

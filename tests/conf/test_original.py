@@ -53,8 +53,14 @@ def test_our_own_settings_have_a_prefix(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("LEASE", "7")
     monkeypatch.setenv("MACHINERY_LEASE", "5.5")
     monkeypatch.setenv("MACHINERY_QUEUES", "urgent, ordinary")
+    monkeypatch.setenv("MACHINERY_QUEUE_WEIGHTS", "urgent=3, ordinary=1")
     monkeypatch.setenv("MACHINERY_CONCURRENCY", "0")
-    assert from_environment() == {"LEASE": 5.5, "QUEUES": ["urgent", "ordinary"], "CONCURRENCY": 0}
+    assert from_environment() == {
+        "LEASE": 5.5,
+        "QUEUES": ["urgent", "ordinary"],
+        "QUEUE_WEIGHTS": {"urgent": 3, "ordinary": 1},
+        "CONCURRENCY": 0,
+    }
 
 
 def test_what_is_empty_or_zero_in_go_is_the_default(monkeypatch: pytest.MonkeyPatch):

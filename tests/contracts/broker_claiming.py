@@ -43,6 +43,21 @@ class Claiming(BrokerTopic):
         found = names_of(collect(connect(queues=[urgent, ordinary]), 4))
         assert found == uuids([sent[1], sent[3], sent[0], sent[2]])
 
+    @pytest.mark.parametrize("config", [{"queue_weights": {"heavy": 10**9}}], indirect=True, ids=["heavy"])
+    def test_with_weights_the_heavier_queue_is_more_often_the_first(self, broker: Broker, connect: Connect):
+        sent = [Signature.of("add", uuid=unique("task"), queue=queue) for queue in ("heavy", "light") for _ in range(5)]
+        broker.publish(sent)
+        found = names_of([delivery for _ in range(10) for delivery in collect(connect(queues=["light", "heavy"]), 1)])
+        assert found == uuids(sent)
+
+    @pytest.mark.parametrize("config", [{"queue_weights": {"one": 2, "two": 2}}], indirect=True, ids=["equal"])
+    def test_queues_of_one_weight_take_turns(self, broker: Broker, connect: Connect):
+        broker.publish([Signature.of("add", uuid=unique("task"), queue=q) for q in ("one", "two") for _ in range(30)])
+        consumer = connect(queues=["one", "two"])
+        found = [delivery.queue for _ in range(30) for delivery in collect(consumer, 1)]
+        assert set(found) == {"one", "two"}
+        collect(consumer, 30)
+
     def test_a_message_that_one_holds_is_not_handed_to_another(
         self, consumer: Consumer, other: Consumer, publish: Publish
     ):

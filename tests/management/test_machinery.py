@@ -13,7 +13,7 @@ from django.core.management.base import CommandError
 from django.test import override_settings
 
 from django_machinery import Worker, send_task, servers
-from django_machinery.models import DeadLetter, Message
+from django_machinery.models import DeadLetter, Message, WorkerProcess
 from django_machinery.server import Server
 from tests.app import tasks
 from tests.contracts.support import unique
@@ -185,3 +185,49 @@ class TestPurge:
         tasks.noop.using(queue="other").send()
         assert machinery("purge", "other", "--yes") == "1 deleted.\n"
         assert Message.objects.count() == 1
+
+
+class TestOperating:
+    def test_a_queue_is_paused_shown_and_resumed(self):
+        assert machinery("pause", "math", "--until", "3600") == "math is paused.\n"
+        shown = {row["queue"]: row for row in rows(machinery("queues", "--json"))}
+        assert shown["math"] == {"queue": "math", "ready": 0, "delayed": 0, "oldest": None, "paused": True}
+        assert machinery("resume", "math") == "math is resumed.\n"
+
+    def test_a_queue_that_is_not_paused_cannot_be_resumed(self):
+        machinery("pause", "math")
+        with pytest.raises(CommandError, match=r"'meth' is not paused. Paused: math"):
+            machinery("resume", "meth")
+
+    def test_tasks_are_cancelled_and_run_again(self, server: Server):
+        sent = [send_task("tests.app.tasks.add", args=[1, 2]).uuid for _ in range(2)]
+        assert machinery("cancel", *sent, "task_done", "--hard") == "3 cancelled.\n"
+        (state, _) = server.backend.get_states(sent)
+        assert state is not None
+        assert state.error.startswith("the task was cancelled by ")
+        assert machinery("retry", *sent) == "2 sent again.\n"
+        assert Message.objects.count() == 2
+
+    def test_a_backend_that_keeps_no_invocations_says_so(self):
+        config = {**settings.MACHINERY["default"], "RESULT_BACKEND": "null"}
+        with override_settings(MACHINERY={"default": config}), pytest.raises(CommandError, match="does not keep"):
+            machinery("retry", "task_1")
+
+    def test_a_delayed_task_is_made_ready(self):
+        result = send_task("tests.app.tasks.add", args=[1, 2], eta=timedelta(hours=1))
+        assert machinery("now", result.uuid) == "1 made ready.\n"
+        assert Message.objects.get().status == Message.Status.READY
+
+    def test_worker_processes_are_listed(self):
+        now = datetime.now(UTC)
+        WorkerProcess.objects.create(
+            token="a", server="default", host="here", pid=7, started_at=now, beat_at=now, rss=2**21, queues="a\nb"
+        )
+        (row,) = rows(machinery("workers", "--json"))
+        assert (row["host"], row["pid"], row["queues"], row["memory"], row["silent"]) == (
+            "here",
+            7,
+            "a,b",
+            "2 MiB",
+            False,
+        )

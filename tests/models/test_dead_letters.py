@@ -36,6 +36,15 @@ def test_what_cannot_be_decoded_has_the_uuid_that_the_broker_knows(letters: Dead
     assert str(letters.get()) == "undecodable task_1: poison"
 
 
+def test_a_letter_holds_whatever_a_message_says_of_itself(letters: DeadLetterManager):
+    signature = Signature(name="a\0\ud800d", uuid="\0" + 300 * "x")
+    for _ in range(2):
+        letters.bury("default", dead(b"{}", signature=signature))
+    letter = letters.get()
+    assert (letter.name, letter.uuid) == ("a\ufffd?d", "\ufffd" + 254 * "x")
+    assert bytes(letter.body) == b"{}"
+
+
 def test_a_delivery_that_comes_again_is_buried_once(letters: DeadLetterManager):
     for _ in range(2):
         letters.bury("default", dead())

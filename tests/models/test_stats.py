@@ -3,8 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from django_machinery.histogram import Histogram
 from django_machinery.models import Stat
-from django_machinery.models.histogram import Histogram
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

@@ -23,6 +23,10 @@ PROOFS = {
     "ticks": "tests.proofs.ticks",
     "missed": "tests.proofs.missed",
     "go-schedules": "tests.proofs.go_schedules",
+    "cron-golden": "tests.proofs.cron_golden",
+    "cron-brute": "tests.proofs.cron_brute",
+    "cron-fuzz": "tests.proofs.cron_fuzz",
+    "dst": "tests.proofs.dst",
 }
 
 

@@ -20,6 +20,7 @@ from urllib.parse import parse_qs, urlsplit
 from django_machinery.exceptions import BrokerUnavailable, MessageTooLarge
 from django_machinery.protocol.codec import encode_signature
 from django_machinery.seams.broker import Broker, Consumer, Delivery, Lease
+from django_machinery.seams.consumer import QueueOrder
 
 if TYPE_CHECKING:
     from django_machinery.conf import ServerConfig
@@ -85,10 +86,9 @@ class File:
 
 
 class LeasingConsumer(Consumer):
-    def __init__(self, file: File, queues: Sequence[str], token: str, lease: float) -> None:
+    def __init__(self, file: File, order: QueueOrder, token: str, lease: float) -> None:
         self._file = file
-        self._queues = queues
-        self._open = queues
+        self._order = order
         self._token = token
         self._lease = lease
         self._held: dict[str, Delivery] = {}
@@ -97,7 +97,7 @@ class LeasingConsumer(Consumer):
     def fetch(self, limit: int, *, alone: bool = False) -> list[Delivery]:
         found: list[Delivery] = []
         with self._file.transaction() as connection:
-            for queue in self._open:
+            for queue in self._order.next():
                 found += self._receive(connection, queue, min(limit, BATCH) - len(found))
         self._held.update({delivery.handle[1]: delivery for delivery in found})
         return found
@@ -115,7 +115,7 @@ class LeasingConsumer(Consumer):
         self._bell.put(None)
 
     def pause(self, queues: Collection[str]) -> None:
-        self._open = [queue for queue in self._queues if queue not in queues]
+        self._order.pause(queues)
 
     def settle(self, deliveries: Sequence[Delivery]) -> list[bool]:
         self._forget(deliveries)
@@ -154,10 +154,10 @@ class LeasingConsumer(Consumer):
         ]
 
     def _visible(self) -> bool:
-        marks = ", ".join("?" * len(self._open))
+        marks = ", ".join("?" * len(self._order.open))
         statement = f"SELECT 1 FROM message WHERE queue IN ({marks}) AND visible_at <= ? LIMIT 1"
         with self._file.transaction() as connection:
-            return connection.execute(statement, (*self._open, time.time())).fetchone() is not None
+            return connection.execute(statement, (*self._order.open, time.time())).fetchone() is not None
 
     def _show_again(self, deliveries: Sequence[Delivery], delay: float) -> None:
         self._forget(deliveries)
@@ -194,7 +194,8 @@ class LeasingBroker(Broker):
             self._insert(connection, (queue, body))
 
     def consumer(self, queues: Sequence[str], names: Collection[str], token: str) -> LeasingConsumer:
-        return LeasingConsumer(self._file, queues, token or secrets.token_hex(4), self.config.lease)
+        order = QueueOrder(queues, self.config.queue_weights)
+        return LeasingConsumer(self._file, order, token or secrets.token_hex(4), self.config.lease)
 
     def depth(self, queue: str) -> int:
         with self._file.transaction() as connection:

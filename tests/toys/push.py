@@ -21,6 +21,7 @@ from django_machinery.conf import parse_url
 from django_machinery.exceptions import MessageTooLarge
 from django_machinery.protocol.codec import encode_signature
 from django_machinery.seams.broker import Broker, Consumer, Delivery, Lease
+from django_machinery.seams.consumer import QueueOrder
 
 if TYPE_CHECKING:
     from django_machinery.conf import ServerConfig
@@ -88,7 +89,7 @@ class Server:
     def _push_one(self, consumer: PushConsumer) -> bool:
         if consumer.window <= 0:
             return False
-        for queue in consumer.queues:
+        for queue in consumer.order.next():
             for message in self._queues[queue]:
                 if not message.parked or message.name in consumer.names:
                     self._queues[queue].remove(message)
@@ -116,9 +117,8 @@ _SERVERS_LOCK = threading.Lock()
 class PushConsumer(Consumer):
     """A connection with a window: how many more messages the server may push."""
 
-    def __init__(self, server: Server, queues: Sequence[str], names: Collection[str], token: str) -> None:
-        self.queues = queues
-        self._all_queues = queues
+    def __init__(self, server: Server, order: QueueOrder, names: Collection[str], token: str) -> None:
+        self.order = order
         self.names = names
         self.window = 0
         self._server = server
@@ -166,7 +166,7 @@ class PushConsumer(Consumer):
     def pause(self, queues: Collection[str]) -> None:
         """The subscription ends, and what was pushed but not fetched goes back."""
         with self._server.lock:
-            self.queues = [queue for queue in self._all_queues if queue not in queues]
+            self.order.pause(queues)
             back = [delivery for delivery in self._buffer if delivery.queue in queues]
             self._buffer = deque(delivery for delivery in self._buffer if delivery.queue not in queues)
             self._server.requeue([_uncount(self._unsettled.pop(delivery.handle)) for delivery in back])
@@ -235,7 +235,7 @@ class PushBroker(Broker):
         self._server.drop_connections()
 
     def consumer(self, queues: Sequence[str], names: Collection[str], token: str) -> PushConsumer:
-        return PushConsumer(self._server, queues, names, token)
+        return PushConsumer(self._server, QueueOrder(queues, self.config.queue_weights), names, token)
 
     def depth(self, queue: str) -> int:
         return self._server.depth(queue)

@@ -180,6 +180,15 @@ def test_what_is_refused_even_then_is_buried(committer: Committer, unit: Ledger)
     assert outcome.change.error == "the outcome of the task cannot be stored"
 
 
+def test_what_cannot_be_buried_with_a_state_is_buried_without_one(committer: Committer, unit: Ledger):
+    unit.before = Script(*[BackendRefused("no")] * 4)
+    run(committer, success("a"))
+    (outcome,) = unit.committed
+    assert outcome.burial is not None
+    assert outcome.burial.reason == "refused"
+    assert (outcome.signature, outcome.change) == (None, None)
+
+
 def test_what_cannot_even_be_buried_stays_held_and_is_told(
     committer: Committer, unit: Ledger, caplog: pytest.LogCaptureFixture
 ):

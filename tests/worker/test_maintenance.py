@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from django_machinery.conf import ServerConfig
 from django_machinery.exceptions import BrokerUnavailable
+from django_machinery.models import DeadLetter
 from django_machinery.server import Server
 from django_machinery.worker import maintenance as module
 from django_machinery.worker.figures import Figures
@@ -138,3 +140,15 @@ def test_who_has_nobody_to_renew_cannot_tell_and_does_not_sweep(server: Server, 
 @pytest.mark.usefixtures("maintenance")
 def test_the_outbox_is_relayed(outbox: Relayed):
     wait_until(lambda: outbox.asked >= 2)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_records_in_the_database_are_expired_whatever_the_backend():
+    server = toy_server()
+    old = datetime.now(UTC) - timedelta(days=31)
+    DeadLetter.objects.create(server="default", queue="math", body=b"", reason="poison", died_at=old)
+    maintenance = Maintenance(
+        server, Stores(server.config), tokens=lambda: [], lost=lambda token: None, figures=lambda: []
+    )
+    maintenance._expire()
+    assert not DeadLetter.objects.exists()

@@ -6,10 +6,12 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.db import connections, transaction
 
+from django_machinery import conf
 from django_machinery.conf import parse_url
 from django_machinery.drivers.orm.checks import check_database
 from django_machinery.drivers.orm.counting import count_states
@@ -80,7 +82,7 @@ class OrmBackend(ResultBackend):
 
     def count_states(self) -> dict[str, int]:
         with self._errors():
-            return count_states(self._alias, self.config.alias)
+            return count_states(self._alias, self.config.alias if self._is_shared else None)
 
     def wait(self, uuids: Sequence[str], timeout: float) -> list[WireState | None]:
         with self._errors():
@@ -134,6 +136,12 @@ class OrmBackend(ResultBackend):
 
     def check(self) -> list[CheckMessage]:
         return check_database(self._alias)
+
+    @cached_property
+    def _is_shared(self) -> bool:
+        """Do the settings name another server that keeps its states in this database?"""
+        others = [alias for alias in conf.aliases() if alias != self.config.alias]
+        return any(conf.server_config(alias).result_backend == self.url for alias in others)
 
     def _signature(self, text: str) -> Signature | None:
         try:

@@ -25,6 +25,7 @@ from django_machinery.models import Message, WorkerProcess
 from django_machinery.models.sql import dialect_for
 from django_machinery.protocol.states import PENDING
 from django_machinery.seams.broker import Backlog, Broker, Consumer, Lease, Waiting
+from django_machinery.seams.consumer import QueueOrder
 
 if TYPE_CHECKING:
     from django.core.checks import CheckMessage
@@ -82,7 +83,8 @@ class OrmBroker(Broker):
         if worker_id is None:
             raise BrokerError(f"the process {token!r} is not enlisted: renew its lease first")
         dsn = self.config.notify_dsn
-        return OrmConsumer(self._alias, queues, names, token, worker_id, self._notifier, dsn)
+        order = QueueOrder(queues, self.config.queue_weights)
+        return OrmConsumer(self._alias, order, names, token, worker_id, self._notifier, dsn)
 
     def unit(self, consumer: Consumer, backend: ResultBackend, publish: Publish, bury: Bury) -> Unit:
         if backend.store == self.store and isinstance(consumer, OrmConsumer):

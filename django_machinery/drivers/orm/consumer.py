@@ -14,7 +14,7 @@ from django_machinery.drivers.orm.store import retried, translated
 from django_machinery.drivers.orm.watch import Bell, VersionWatch, Watch
 from django_machinery.exceptions import BrokerError, BrokerUnavailable
 from django_machinery.models import Message
-from django_machinery.seams.broker import Consumer, Delivery
+from django_machinery.seams.consumer import Consumer, Delivery, QueueOrder
 
 if TYPE_CHECKING:
     from django_machinery.drivers.orm.notify import Notifier
@@ -30,7 +30,7 @@ class OrmConsumer(Consumer):
     def __init__(
         self,
         alias: str,
-        queues: Sequence[str],
+        order: QueueOrder,
         names: Collection[str],
         token: str,
         worker_id: int,
@@ -39,9 +39,8 @@ class OrmConsumer(Consumer):
     ) -> None:
         self.worker_id = worker_id
         self._alias = alias
-        self._queues = list(queues)
-        self._open = self._queues
-        """Those that are not paused."""
+        self._order = order
+        self._queues = list(order.queues)
         self._names = sorted(names)
         self._token = token
         self._notifier = notifier
@@ -74,7 +73,7 @@ class OrmConsumer(Consumer):
         self._bell.ring()
 
     def pause(self, queues: Collection[str]) -> None:
-        self._open = [queue for queue in self._queues if queue not in queues]
+        self._order.pause(queues)
 
     def take(self, uuids: Sequence[str]) -> list[Delivery]:
         with translated(self._alias, BrokerUnavailable, BrokerError):
@@ -108,11 +107,11 @@ class OrmConsumer(Consumer):
         self._bell.close()
 
     def _claim(self, limit: int, alone: bool) -> list[Claimed]:
-        claimed = self._messages.claim(self.worker_id, self._open, limit, alone=alone)
+        claimed = self._messages.claim(self.worker_id, self._order.next(), limit, alone=alone)
         now = time.monotonic()
         if not alone and len(claimed) < limit and now - self._parked_at >= PARKED_EVERY:
             self._parked_at = now
-            claimed += self._messages.claim_parked(self.worker_id, self._open, self._names, limit - len(claimed))
+            claimed += self._messages.claim_parked(self.worker_id, self._order.open, self._names, limit - len(claimed))
         return claimed
 
     def _delivery(self, message: Claimed, now: float) -> Delivery:
@@ -123,7 +122,7 @@ class OrmConsumer(Consumer):
         """With the database away it says yes, and `fetch` says why."""
         try:
             with translated(self._alias, BrokerUnavailable, BrokerError):
-                return self._watch.changed() and bool(self._open) and self._messages.any_ready(self._open)
+                return self._watch.changed() and bool(self._order.open) and self._messages.any_ready(self._order.open)
         except BrokerUnavailable:
             return True
 

@@ -6,47 +6,53 @@ import random
 from collections import Counter
 
 from django.db import connections
-from django.db.models import Count, Max, Min
+from django.db.models import Count, Max, Min, QuerySet
 
 from django_machinery.models import TaskState
 from django_machinery.protocol.states import STATES
 
 EXACT = 100_000
-"""Up to so many ids all rows are counted."""
-BOUND = 20_000
-"""Beyond that a state is counted up to here; of more there are about as many as a sample tells."""
+"""Up to so many tasks in all each is counted."""
+BOUND = 25_000
+"""Of more than those, up to so many in one state."""
 SAMPLE = 2000
-"""Rows looked at: a state that one task in fifty is in is told to within a sixth, a half of them to within a fiftieth.
+"""Rows looked at for the rest: half of all tasks are told to within a fortieth, a twentieth of them to within a tenth.
 """
 
+# The order has the index on (state, created_at) read, and nothing but that.
+_BOUNDED = "(SELECT COUNT(*) FROM (SELECT 1 FROM machinery_task_state WHERE {} ORDER BY created_at LIMIT {}) bounded)"
 
-def count_states(alias: str, server: str) -> dict[str, int]:
-    """The number of a server's tasks in each state."""
+
+def count_states(alias: str, server: str | None) -> dict[str, int]:
+    """The number of tasks in each state; of one server, or of all: that is quicker, for the index knows no servers."""
     tasks = TaskState.objects.using(alias)
-    first, last = tasks.aggregate(Min("id"), Max("id")).values()
+    tasks = tasks if server is None else tasks.filter(server=server)
+    first, last = TaskState.objects.using(alias).aggregate(Min("id"), Max("id")).values()
     if first is None or last - first < EXACT:
-        found = tasks.filter(server=server).order_by().values_list("state").annotate(Count("id"))
-        return {**dict.fromkeys(STATES, 0), **dict(found)}
-    bounded = _bounded(alias, server)
-    if all(count <= BOUND for count in bounded.values()):
-        return bounded
-    sampled = _sampled(alias, server, first, last)
-    return {state: count if count <= BOUND else max(sampled[state], count) for state, count in bounded.items()}
+        return {**dict.fromkeys(STATES, 0), **dict(tasks.order_by().values_list("state").annotate(Count("id")))}
+    counts = _bounded(alias, server)
+    many = [state for state, count in counts.items() if count > BOUND]
+    if many:
+        sampled = _sampled(tasks, first, last)
+        few = sum(count for state, count in counts.items() if state not in many)
+        share = (sampled.total() - few) / (sum(sampled[state] for state in many) or 1)
+        counts |= {state: max(round(sampled[state] * share), BOUND) for state in many}
+    return counts
 
 
-def _bounded(alias: str, server: str) -> dict[str, int]:
-    """In one statement: how many of each state, up to one more than `BOUND`."""
-    part = f"SELECT 1 AS one FROM machinery_task_state WHERE state = %s AND server = %s LIMIT {BOUND + 1}"
-    columns = ", ".join([f"(SELECT COUNT(*) FROM ({part}) AS some)"] * len(STATES))
+def _bounded(alias: str, server: str | None) -> dict[str, int]:
+    """In one statement: how many tasks are in each state, up to one more than `BOUND`."""
+    condition = "state = %s" if server is None else "state = %s AND server = %s"
+    columns = ", ".join([_BOUNDED.format(condition, BOUND + 1)] * len(STATES))
+    values = [value for state in STATES for value in (state, server) if value is not None]
     with connections[alias].cursor() as cursor:
-        cursor.execute(f"SELECT {columns}", [value for state in STATES for value in (state, server)])
+        cursor.execute(f"SELECT {columns}", values)
         return dict(zip(STATES, cursor.fetchone(), strict=True))
 
 
-def _sampled(alias: str, server: str, first: int, last: int) -> Counter[str]:
+def _sampled(tasks: QuerySet[TaskState], first: int, last: int) -> Counter[str]:
     """About how many of each state: the ids looked at are spread evenly, the same each time while none are added."""
-    span = last - first + 1
-    dice = random.Random(0)
-    ids = [first + int((number + dice.random()) * span / SAMPLE) for number in range(SAMPLE)]
-    found = TaskState.objects.using(alias).filter(server=server, id__in=ids).values_list("state", flat=True)
-    return Counter({state: count * span // SAMPLE for state, count in Counter(found).items()})
+    span, dice = last - first + 1, random.Random(0)
+    ids = {first + int((number + dice.random()) * span / SAMPLE) for number in range(SAMPLE)}
+    found = Counter(tasks.filter(id__in=ids).values_list("state", flat=True))
+    return Counter({state: count * span // len(ids) for state, count in found.items()})

@@ -72,6 +72,7 @@ class OrmUnit(Unit):
     def _write(self, outcomes: Sequence[Outcome], notes: Sequence[StateChange]) -> None:
         if self._messages.settle(self._consumer.worker_id, _fences(outcomes)) < len(outcomes):
             raise NotAllWon
+        self._lock_abandoned(outcomes)
         changes = [outcome.change for outcome in outcomes if outcome.change is not None]
         if notes:
             ended = {change.uuid for change in changes}
@@ -82,8 +83,17 @@ class OrmUnit(Unit):
     def _judge(self, outcomes: Sequence[Outcome]) -> list[Verdict]:
         held = self._messages.held(self._consumer.worker_id, _fences(outcomes))
         ours = [outcome for outcome in outcomes if _fence(outcome) in held]
+        self._lock_abandoned(ours)
         still_open = self._writer.still_open([outcome.change for outcome in ours if outcome.change is not None])
         return [_verdict(outcome, held, still_open) for outcome in outcomes]
+
+    def _lock_abandoned(self, outcomes: Sequence[Outcome]) -> None:
+        """Lock the tasks of all outcomes in one order where some will be abandoned later on: others may end those."""
+        abandoned = [signature.uuid for outcome in outcomes for signature in outcome.abandoned]
+        if abandoned:
+            self._tasks.states(
+                [*abandoned, *(outcome.change.uuid for outcome in outcomes if outcome.change is not None)]
+            )
 
     def _follow_up(self, outcomes: Sequence[Outcome], changes: Sequence[StateChange]) -> None:
         completed = [outcome for outcome in outcomes if outcome.change is None and outcome.final is not None]

@@ -12,7 +12,7 @@ from django_machinery.drivers.redis.leases import give_back
 from django_machinery.drivers.redis.script import Script
 from django_machinery.drivers.redis.waiting import Waiter
 from django_machinery.exceptions import BrokerUnavailable
-from django_machinery.seams.broker import Consumer, Delivery
+from django_machinery.seams.consumer import Consumer, Delivery, QueueOrder
 
 if TYPE_CHECKING:
     from django_machinery.conf import ServerConfig
@@ -45,8 +45,8 @@ class RedisConsumer(Consumer):
     def __init__(self, client: Client, queues: Sequence[QueueKeys], token: str, config: ServerConfig) -> None:
         self._client = client
         self._queues = queues
-        self._open = queues
-        """Those that are not paused."""
+        self._order = QueueOrder([keys.queue for keys in queues], config.queue_weights)
+        self._by_name = {keys.queue: keys for keys in queues}
         self._token = token
         self._has_priorities = config.redis_priorities
         self._waiter = Waiter(client, queues, token, config)
@@ -64,7 +64,7 @@ class RedisConsumer(Consumer):
         self._tend()
         try:
             claim = self._claim_suspects if alone else self._claim
-            deliveries = list(claim(min(limit, MOST))) if self._open else []
+            deliveries = list(claim(min(limit, MOST))) if self._order.open else []
         except BrokerUnavailable:
             # The claim may have been carried out, and its answer lost: look at once, when Redis is back.
             self._is_known, self._tends_at = False, 0.0
@@ -74,18 +74,18 @@ class RedisConsumer(Consumer):
 
     def wait(self, timeout: float) -> None:
         ordinary, self._fetches_ordinary = self._fetches_ordinary, False
-        self._waiter.wait(timeout, takes_messages=ordinary and bool(self._open))
+        self._waiter.wait(timeout, takes_messages=ordinary and bool(self._order.open))
 
     def wake(self) -> None:
         self._waiter.wake()
 
     def pause(self, queues: Collection[str]) -> None:
         """What a wait has moved here from a queue that is paused now goes back to its head."""
-        self._open = [keys for keys in self._queues if keys.queue not in queues]
+        self._order.pause(queues)
         self._waiter.watch(self._open)
         for keys in self._queues:
             land = ("LMOVE", keys.landing(self._token), keys.queue, "RIGHT", "LEFT")
-            while keys not in self._open and self._client.call(keys.queue, land) is not None:
+            while keys.queue in queues and self._client.call(keys.queue, land) is not None:
                 pass
 
     def settle(self, deliveries: Sequence[Delivery]) -> list[bool]:
@@ -129,6 +129,11 @@ class RedisConsumer(Consumer):
         self._held.clear()
         self._client.calls([(keys.queue, give_back(keys, self._token)) for keys in self._queues])
 
+    @property
+    def _open(self) -> list[QueueKeys]:
+        """The queues that are not paused."""
+        return [self._by_name[name] for name in self._order.open]
+
     def _tend(self) -> None:
         """Take parked messages up again, and give back what was claimed without our knowing."""
         if time.monotonic() < self._tends_at:
@@ -154,7 +159,8 @@ class RedisConsumer(Consumer):
 
     def _claim(self, limit: int) -> Iterator[Delivery]:
         """In one step for all queues where they can be in one, else in a step each, until there are enough."""
-        groups = [self._open] if self._client.one_slot else [[keys] for keys in self._open]
+        queues = [self._by_name[name] for name in self._order.next()]
+        groups = [queues] if self._client.one_slot else [[keys] for keys in queues]
         for group in groups:
             places = [place for keys in group for place in self._claim_places(keys)]
             nonce = secrets.token_hex(4).encode()
@@ -180,7 +186,8 @@ class RedisConsumer(Consumer):
             yield Delivery(body, queue, Handle(keys, field), token, claimed_at=now)
 
     def _claim_suspects(self, limit: int) -> Iterator[Delivery]:
-        groups = [self._open] if self._client.one_slot else [[keys] for keys in self._open]
+        queues = self._open
+        groups = [queues] if self._client.one_slot else [[keys] for keys in queues]
         for group in groups:
             places = [
                 place for keys in group for place in (keys.suspects, keys.held(self._token), keys.counter, keys.holders)

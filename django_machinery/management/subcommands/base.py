@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -13,7 +15,7 @@ from django_machinery.exceptions import ConfigurationError
 from django_machinery.handler import servers
 from django_machinery.server import Server
 
-__all__ = ["CommandError", "Subcommand", "add_output", "add_server", "server_of", "show"]
+__all__ = ["CommandError", "Subcommand", "add_output", "add_server", "operator", "server_of", "show"]
 
 
 class Subcommand(Protocol):
@@ -46,6 +48,13 @@ def server_of(options: Mapping[str, Any]) -> Server:
         return servers[alias]
     except ConfigurationError as error:
         raise CommandError(str(error)) from error
+
+
+def operator() -> str:
+    """Who asks: the user of the system."""
+    with suppress(OSError, KeyError):
+        return getpass.getuser()
+    return "manage.py"
 
 
 def show(command: BaseCommand, rows: Sequence[Mapping[str, Any]], options: Mapping[str, Any]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from django_machinery import control
 from django_machinery.management.subcommands.base import add_server, server_of
 
 HELP = "Delete the messages that are ready on a queue. Their tasks will never run."
@@ -25,4 +26,4 @@ def handle(command: BaseCommand, options: Mapping[str, Any]) -> None:
         question = f"Delete the {server.broker.depth(queue)} messages that are ready on {queue!r}? [y/N] "
         if input(question).strip().lower() not in ("y", "yes"):
             raise CommandError("Nothing was deleted.")
-    command.stdout.write(f"{server.broker.purge(queue)} deleted.")
+    command.stdout.write(f"{control.purge(server, queue)} deleted.")

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from django_machinery.models.histogram import LAST, SHORTEST, Histogram
+from django_machinery.histogram import LAST, SHORTEST, Histogram
 
 
 @pytest.mark.parametrize("part", [0.5, 0.95, 0.99])

@@ -26,11 +26,12 @@ class Histogram:
 
     def __init__(self, texts: Iterable[str] = ()) -> None:
         """The sum of histograms as text."""
-        self._counts: Counter[int] = Counter()
+        counts: dict[str, int] = {}
         for text in texts:
             for pair in text.split(",") if text else ():
-                bucket, _, count = pair.partition(":")
-                self._counts[int(bucket)] += int(count)
+                bucket, count = pair.split(":")
+                counts[bucket] = counts.get(bucket, 0) + int(count)
+        self._counts: Counter[int] = Counter({int(bucket): count for bucket, count in counts.items()})
 
     @classmethod
     def of(cls, durations: Iterable[float]) -> Self:

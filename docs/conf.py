@@ -33,7 +33,10 @@ nitpick_ignore_regex = [
     # Others' documentation is not fetched to build this.
     ("py:.*", r"(?!django_machinery\.).*"),
     # Type variables, dicts of options that have a table, and what nobody makes or meets.
-    ("py:class", r"django_machinery\..*\.([A-Z]|(Task|Send)Options|SignatureChanges|GoType|Run|(Context)?Decorator)"),
+    (
+        "py:class",
+        r"django_machinery\..*\.([A-Z]|(Periodic|Task|Send)+Options|SignatureChanges|GoType|Run|(Context)?Decorator)",
+    ),
 ]
 default_role = "code"
 PLURAL = re.compile(r"(`[^`]+`)(?=s\b)")

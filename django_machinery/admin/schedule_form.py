@@ -18,7 +18,7 @@ from django_machinery.admin.invocations import InvocationsField, Row, signature_
 from django_machinery.exceptions import DecodeError
 from django_machinery.handler import servers
 from django_machinery.models import Schedule
-from django_machinery.models.schedule import encode_invocations
+from django_machinery.models.schedule import UNREADABLE, encode_invocations
 from django_machinery.protocol.signature import Signature
 
 SPEC_HELP = _("minute hour day-of-month month day-of-week; or @hourly, @daily, @weekly, @monthly, @every 1h30m")
@@ -40,7 +40,7 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's class
         known |= {signature.name for signature in self._before}
         rows = [Row.of(signature) for signature in self._before]
         self.fields["tasks"] = InvocationsField(known, len(rows), label=_("tasks"), help_text=_TASKS_HELP)
-        self.initial["tasks"] = rows
+        self.initial["tasks"] = [text for row in rows for text in row]
         self.fields["server"].widget = forms.Select(choices=[(alias, alias) for alias in conf.aliases()])
         self.fields["timezone"].widget = forms.Select(choices=_zones(self.instance.timezone))
         self.fields["spec"].help_text = SPEC_HELP
@@ -54,11 +54,12 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's class
                 self.add_error("tasks", error)
         return cleaned
 
-    def _post_clean(self) -> None:
-        """Faults of the signatures, such as their number, are those of the tasks here."""
-        super()._post_clean()  # type: ignore[misc]
-        if "signatures" in self.errors:
-            self.errors.setdefault("tasks", self.errors.pop("signatures"))
+    def _update_errors(self, errors: ValidationError) -> None:
+        """Faults of the signatures, such as their number, are those of the tasks here, which may have been told."""
+        faults = errors.error_dict.pop("signatures", None)
+        if faults and "tasks" not in self.errors:
+            errors.error_dict["tasks"] = faults
+        super()._update_errors(errors)  # type: ignore[misc]
 
     def _get_validation_exclusions(self) -> set[str]:
         return super()._get_validation_exclusions() - {"signatures"}  # type: ignore[misc,no-any-return]
@@ -79,9 +80,13 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's class
         return found
 
 
-def told(runs: Iterable[datetime]) -> list[str]:
-    """Times as people read them, in the zone of the page."""
-    return [date_format(timezone.localtime(run), "D, j M Y H:i:s T") for run in runs]
+def told(schedule: Schedule, runs: Iterable[datetime]) -> list[str]:
+    """Times as people read them, in the zone of the schedule."""
+    try:
+        zone = schedule.cron.zone or schedule.zone
+    except UNREADABLE:
+        zone = None
+    return [date_format(timezone.localtime(run, zone), "D, j M Y H:i:s T") for run in runs]
 
 
 _TASKS_HELP = _(

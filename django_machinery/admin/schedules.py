@@ -83,7 +83,7 @@ class ScheduleAdmin(ModelAdmin):
             raise PermissionDenied
         given = {name: request.GET[name][:255] for name in PREVIEWED if request.GET.get(name)}
         schedule = Schedule(**given)
-        return JsonResponse({"words": schedule.words(), "runs": told(schedule.next_runs())})
+        return JsonResponse({"words": schedule.words(), "runs": told(schedule, schedule.next_runs())})
 
     @admin.display(description=_("in words"))
     def words(self, schedule: Schedule) -> str:
@@ -93,7 +93,7 @@ class ScheduleAdmin(ModelAdmin):
     def next_runs(self, schedule: Schedule) -> SafeString | str:
         if not schedule.enabled:
             return str(_("None: it is disabled."))
-        runs = told(schedule.next_runs()) if schedule.spec else []
+        runs = told(schedule, schedule.next_runs()) if schedule.spec else []
         return format_html_join(SafeString("<br>"), "{}", ((run,) for run in runs)) or "—"
 
     @admin.display(description=_("tasks"))
@@ -108,7 +108,7 @@ class ScheduleAdmin(ModelAdmin):
     def last_run(self, schedule: Schedule) -> SafeString | str:
         if schedule.last_at is None:
             return "—"
-        (at,), (model, key, state) = told([schedule.last_at]), _result_of(schedule)
+        (at,), (model, key, state) = told(schedule, [schedule.last_at]), _result_of(schedule)
         try:
             link = reverse(f"admin:machinery_{model}_change", args=[key], current_app=self.admin_site.name)
         except NoReverseMatch:

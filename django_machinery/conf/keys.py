@@ -55,18 +55,18 @@ class ServerConfig:
         "The queues that `runworker` consumes, the most urgent first. Empty: `DEFAULT_QUEUE`.",
         "NewCustomQueueWorker(queue)",
     )
+    queue_weights: Mapping[str, int] = _key(
+        {},
+        WEIGHTS,
+        "Which of its queues a worker asks first is drawn by lot each time, by these weights; a queue that is not "
+        "named weighs 1. Empty: always in the order of `QUEUES`.",
+    )
     program_name: str = _key(
         "",
         TEXT,
         "What tells programs apart in the keys of periodic locks: the name of the Go program that shares them. Empty: "
         "as in Go, the file name of what was started, such as `manage.py`.",
         "filepath.Base(os.Args[0])",
-    )
-    queue_weights: Mapping[str, int] = _key(
-        {},
-        WEIGHTS,
-        "Which of its queues a worker asks first is drawn by lot each time, by these weights; a queue that is not "
-        "named weighs 1. Empty: always in the order of `QUEUES`.",
     )
     database: str = _key("default", NAME, "The database alias that holds the app's own tables, for every broker.")
     drivers: Mapping[str, Mapping[str, str]] = _key(

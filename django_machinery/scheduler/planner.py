@@ -33,7 +33,9 @@ class Planner:
 
         Ticks before `now` are none: nobody misses what was not planned.
         """
-        self._schedules.resting(self._server.alias, now).update(next_at=None, planned_for="")
+        resting = self._schedules.resting(self._server.alias, now)
+        if resting.exists():  # an update waits for its turn to write on SQLite, even if it then finds nothing to do
+            resting.update(next_at=None, planned_for="")
         for schedule in self._annotated(declared, now).exclude(planned_for=F("plan")):
             try:
                 next_at = schedule.next_after(now)

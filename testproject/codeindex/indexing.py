@@ -5,9 +5,13 @@ from dataclasses import dataclass
 from django.db import transaction
 
 from django_machinery import AsyncResult, Chord, ChordResult, Group, TaskFailed, TaskUnknown, send_chord, servers
+from django_machinery.models import Schedule
 from testproject.codeindex.models import Index
 from testproject.codeindex.packages import python_files
-from testproject.codeindex.tasks import index_file, merge_index
+from testproject.codeindex.tasks import index_file, index_newest, merge_index
+
+NIGHTLY = "Index the newest package again"
+"""The schedule that comes with the first index. It is in the admin, to be changed or deleted there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,8 @@ def send_index(package: str) -> tuple[Index, ChordResult]:
     The index and its messages commit together. Raises LookupError for a package that is not installed.
     """
     paths = python_files(package)
+    if not Index.objects.exists():
+        _schedule_nightly()
     index = Index.objects.create(package=package, files=len(paths))
     members = Group(*[index_file.signature(index.pk, path) for path in paths])
     result = send_chord(Chord(members, merge_index.signature(index.pk)))
@@ -45,3 +51,10 @@ def follow(index: Index) -> Standing:
     except (TaskFailed, TaskUnknown) as error:
         return Standing(done, index.files, str(error))
     return Standing(done, index.files)
+
+
+def _schedule_nightly() -> None:
+    if not Schedule.objects.filter(name=NIGHTLY).exists():
+        schedule = Schedule(name=NIGHTLY, spec="0 3 * * ?", run_overlap=Schedule.RunOverlap.SKIP)
+        schedule.invocations = (index_newest.signature(),)
+        schedule.save()

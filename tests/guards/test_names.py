@@ -15,6 +15,7 @@ PROMISED = {
     "TaskContext",
     "TaskFailed",
     "Worker",
+    "periodic",
     "send_chain",
     "send_chord",
     "send_group",

@@ -235,6 +235,26 @@ class TestPolicies:
 
 
 @on_databases("default")
+@pytest.mark.parametrize("policies", [{}, {"dst_gap": "skip", "dst_overlap": "both"}], ids=["defaults", "as Go"])
+@pytest.mark.parametrize("night", [datetime(2026, 3, 28, 22), datetime(2026, 10, 24, 22)], ids=["spring", "autumn"])
+def test_two_schedulers_send_cron_specs_once_through_a_change_of_offset(
+    server: Server, clock: Clock, make: Make, night: datetime, policies: dict[str, str]
+):
+    specs = ("*/15 * * * *", "30 2 * * ?", "0 2,3 * * *", "@daily", "5 1-4 * * sun", "CRON_TZ=Asia/Kolkata 30 5 * * *")
+    start = clock.now = night.replace(tzinfo=NOON.tzinfo)
+    schedules = [make(spec, timezone="Europe/Berlin", **policies) for spec in specs]
+    lookers = [Looker(server, clock) for _ in range(2)]
+    for looker in lookers:
+        looker.look()
+    for _ in range(25):
+        for looker in lookers:
+            looker.look(minutes=10, seconds=7)
+    for schedule in schedules:
+        assert lookers[0].ticks(schedule) == list(schedule.ticks(start, clock.now))
+    assert len(lookers[0].waiting) == sum(len(lookers[0].ticks(schedule)) for schedule in schedules) > 30
+
+
+@on_databases("default")
 class TestKinds:
     @pytest.mark.parametrize(
         ("kind", "count", "tasks"), [("group", 3, 3), ("chain", 3, 1), ("chord", 3, 2), ("task", 1, 1)]

@@ -5,6 +5,7 @@ from django_machinery.management.subcommands import (
     child,
     dead,
     delayed,
+    import_celery_beat,
     now,
     pause,
     pending,
@@ -34,5 +35,6 @@ SUBCOMMANDS: dict[str, Subcommand] = {
     "dead": dead,
     "requeue": requeue,
     "purge": purge,
+    "import_celery_beat": import_celery_beat,
     "child": child,
 }

@@ -5,6 +5,7 @@ from contextlib import ExitStack
 
 import django
 import pytest
+from django.conf import settings
 
 from tests.databases import database_params, environment, own_server
 from tests.processes import Process
@@ -16,6 +17,11 @@ pytest.register_assert_rewrite("tests.contracts")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--require-django", type=int, metavar="N", help="fail unless this is Django N or newer")
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    with_admin = "django.contrib.admin" in settings.INSTALLED_APPS
+    return "" if with_admin else "admin pages: left out; pytest --ds tests.settings_admin tests/admin tests/browser"
 
 
 def pytest_configure(config: pytest.Config) -> None:

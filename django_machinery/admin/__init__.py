@@ -1,3 +1,12 @@
-"""The pages of the queue in Django's admin."""
+"""The pages of the queue in Django's admin. Importing them registers them, and the task behind large actions."""
 
-from django_machinery.admin import schedules  # noqa: F401
+from django_machinery.admin import (  # noqa: F401
+    bulk,
+    cancellations,
+    dead_letters,
+    groups,
+    queues,
+    schedules,
+    states,
+    workers,
+)

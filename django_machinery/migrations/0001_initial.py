@@ -94,6 +94,10 @@ class Migration(migrations.Migration):
             ],
             options={
                 "db_table": "machinery_dead_letter",
+                "permissions": [
+                    ("requeue_deadletter", "Can send dead letters again"),
+                    ("view_raw_deadletter", "Can see the unmasked messages of dead letters"),
+                ],
                 "indexes": [
                     models.Index(fields=["died_at"], name="machinery_dead_died"),
                     models.Index(fields=["queue", "died_at"], name="machinery_dead_queue"),
@@ -218,6 +222,12 @@ class Migration(migrations.Migration):
             ],
             options={
                 "db_table": "machinery_queue_control",
+                "verbose_name": "queue",
+                "verbose_name_plural": "queues",
+                "permissions": [
+                    ("pause_queuecontrol", "Can pause and resume queues"),
+                    ("purge_queuecontrol", "Can purge queues"),
+                ],
                 "constraints": [
                     models.UniqueConstraint(fields=("server", "queue", "name"), name="machinery_control_of")
                 ],
@@ -375,6 +385,12 @@ class Migration(migrations.Migration):
             ],
             options={
                 "db_table": "machinery_task_state",
+                "permissions": [
+                    ("retry_taskstate", "Can run tasks again"),
+                    ("cancel_taskstate", "Can cancel tasks"),
+                    ("run_now_taskstate", "Can run waiting tasks now"),
+                    ("view_raw_taskstate", "Can see the unmasked signatures and results of tasks"),
+                ],
                 "indexes": [
                     models.Index(fields=["state", "created_at"], name="machinery_task_state_created"),
                     models.Index(fields=["name", "created_at"], name="machinery_task_name_created"),
@@ -464,6 +480,8 @@ class Migration(migrations.Migration):
             ],
             options={
                 "db_table": "machinery_worker",
+                "verbose_name": "worker",
+                "verbose_name_plural": "workers",
                 "indexes": [models.Index(fields=["lease_until"], name="machinery_worker_lease")],
                 "constraints": [models.UniqueConstraint(fields=("token",), name="machinery_worker_token")],
             },

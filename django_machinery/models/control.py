@@ -9,6 +9,7 @@ from typing import ClassVar, NamedTuple
 from django.db import models
 from django.db.models import Count, Max, Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from django_machinery.models.clock import StoreTime
 from django_machinery.models.fields import SparseIndex, WireCharField
@@ -61,6 +62,12 @@ class QueueControl(models.Model):
 
     class Meta:
         db_table = "machinery_queue_control"
+        verbose_name = _("queue")
+        verbose_name_plural = _("queues")
+        permissions: ClassVar = [
+            ("pause_queuecontrol", "Can pause and resume queues"),
+            ("purge_queuecontrol", "Can purge queues"),
+        ]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["server", "queue", "name"], name="machinery_control_of")
         ]

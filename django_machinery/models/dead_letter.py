@@ -107,6 +107,10 @@ class DeadLetter(models.Model):
 
     class Meta:
         db_table = "machinery_dead_letter"
+        permissions: ClassVar = [
+            ("requeue_deadletter", "Can send dead letters again"),
+            ("view_raw_deadletter", "Can see the unmasked messages of dead letters"),
+        ]
         indexes: ClassVar = [
             models.Index(fields=["died_at"], name="machinery_dead_died"),
             models.Index(fields=["queue", "died_at"], name="machinery_dead_queue"),

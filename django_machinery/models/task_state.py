@@ -146,6 +146,12 @@ class TaskState(models.Model):
 
     class Meta:
         db_table = "machinery_task_state"
+        permissions: ClassVar = [
+            ("retry_taskstate", "Can run tasks again"),
+            ("cancel_taskstate", "Can cancel tasks"),
+            ("run_now_taskstate", "Can run waiting tasks now"),
+            ("view_raw_taskstate", "Can see the unmasked signatures and results of tasks"),
+        ]
         constraints: ClassVar = [models.UniqueConstraint(fields=["uuid"], name="machinery_task_uuid")]
         indexes: ClassVar = [
             models.Index(fields=["state", "created_at"], name="machinery_task_state_created"),

@@ -9,6 +9,7 @@ from typing import ClassVar, NamedTuple
 
 from django.db import models
 from django.db.models import Case, Value, When
+from django.utils.translation import gettext_lazy as _
 
 from django_machinery.models.clock import StoreTime
 from django_machinery.models.fields import WireCharField, WireTextField
@@ -150,6 +151,8 @@ class WorkerProcess(models.Model):
 
     class Meta:
         db_table = "machinery_worker"
+        verbose_name = _("worker")
+        verbose_name_plural = _("workers")
         constraints: ClassVar = [models.UniqueConstraint(fields=["token"], name="machinery_worker_token")]
         indexes: ClassVar = [models.Index(fields=["lease_until"], name="machinery_worker_lease")]
 

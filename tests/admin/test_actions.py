@@ -1,0 +1,188 @@
+"""What actions do, say and leave behind."""
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from django_machinery import control, servers
+from django_machinery.admin import actions
+from django_machinery.exceptions import TaskFailed
+from django_machinery.models import DeadLetter, Message, TaskState
+from django_machinery.testing import run_tasks
+from tests.admin.conftest import MakeUser
+from tests.app.tasks import add, fail
+
+pytestmark = pytest.mark.django_db
+
+TASKS = "admin:machinery_taskstate_changelist"
+
+
+def send_failing(count: int = 1) -> list[TaskState]:
+    for _ in range(count):
+        fail.send("on purpose")
+    run_tasks()
+    return list(TaskState.objects.filter(state="FAILURE").order_by("id"))
+
+
+def act(client: Client, action: str, *tasks: TaskState, query: str = "", **form: str) -> str:
+    """Post an action and return the page that follows."""
+    data = {"action": action, "_selected_action": [task.pk for task in tasks], **form}
+    return client.post(reverse(TASKS) + query, data, follow=True).content.decode()
+
+
+def test_retrying_starts_tasks_anew_and_says_how_many(operator: Client):
+    tasks = send_failing(2)
+    page = act(operator, "retry", *tasks)
+    assert "Run again: done for 2 of 2." in page
+    assert set(TaskState.objects.values_list("state", "generation")) == {("PENDING", 1)}
+
+
+def test_an_action_leaves_an_audit_row_for_each_object(operator: Client):
+    tasks = send_failing(2)
+    act(operator, "retry", *tasks)
+    entries = LogEntry.objects.order_by("object_id")
+    assert [(entry.user.username, entry.object_id, entry.change_message) for entry in entries] == [
+        ("ada", str(task.pk), "Run again") for task in tasks
+    ]
+    history = operator.get(reverse("admin:machinery_taskstate_history", args=[tasks[0].pk]))
+    assert "Run again" in history.content.decode()
+
+
+def test_what_could_not_be_done_is_counted(operator: Client):
+    add.send(1, 2)
+    (waiting,) = TaskState.objects.all()
+    (failed,) = send_failing()[-1:]
+    TaskState.objects.filter(pk=waiting.pk).update(state="STARTED", finished_at=None)
+    assert "Run again: done for 1 of 2." in act(operator, "retry", waiting, failed)
+
+
+def test_cancelling_ends_a_task_that_waits(operator: Client):
+    add.send(1, 2)
+    (task,) = TaskState.objects.all()
+    act(operator, "cancel", task, confirmed="yes")
+    task.refresh_from_db()
+    assert (task.state, task.reason) == ("FAILURE", "cancelled")
+
+
+def test_deleting_spares_tasks_that_have_not_ended(operator: Client):
+    (failed,) = send_failing()
+    add.send(1, 2)
+    waiting = TaskState.objects.get(state="PENDING")
+    page = act(operator, "remove", failed, waiting, confirmed="yes")
+    assert "Delete: done for 1 of 2." in page
+    assert TaskState.objects.get() == waiting
+
+
+def test_running_now_moves_a_delayed_task_up(operator: Client):
+    add.using(eta=timezone.now() + timedelta(hours=1)).send(1, 2)
+    act(operator, "run_now", TaskState.objects.get())
+    assert Message.objects.get().due_at <= timezone.now()
+
+
+def test_an_action_on_the_page_of_a_task_comes_back_to_it(operator: Client):
+    (task,) = send_failing()
+    data = {"action": "retry", "_selected_action": task.pk, "_detail": "1"}
+    answer = operator.post(reverse(TASKS), data)
+    assert answer["Location"] == reverse("admin:machinery_taskstate_change", args=[task.pk])
+
+
+def test_the_page_of_a_task_offers_what_makes_sense(operator: Client):
+    (failed,) = send_failing()
+    add.send(1, 2)
+    waiting = TaskState.objects.get(state="PENDING")
+    pages = [operator.get(reverse("admin:machinery_taskstate_change", args=[task.pk])) for task in (failed, waiting)]
+    offered = [[action.name for action in page.context["actions"]] for page in pages]
+    assert offered == [["retry", "remove"], ["run_now", "cancel", "cancel_hard"]]
+
+
+def test_an_action_on_the_whole_filter_asks_first_and_takes_what_the_filter_shows(operator: Client):
+    tasks = send_failing(3)
+    other = TaskState.objects.filter(pk=tasks[0].pk)
+    other.update(name="other")
+    query = "?name=tests.app.tasks.fail"
+    asked = act(operator, "retry", tasks[1], query=query, select_across="1")
+    assert "everything that the list shows" in asked
+    assert not TaskState.objects.filter(state="PENDING").exists()
+    page = act(operator, "retry", tasks[1], query=query, select_across="1", confirmed="yes")
+    assert "Run again: done for 2 of 2." in page
+    assert other.get().state == "FAILURE"
+
+
+def test_a_large_filter_is_left_to_a_background_task(operator: Client, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(actions, "IN_REQUEST", 2)
+    monkeypatch.setattr("django_machinery.admin.bulk.CHUNK", 2)
+    tasks = send_failing(5)
+    page = act(operator, "retry", tasks[0], query="?state=FAILURE", select_across="1", confirmed="yes")
+    bulk = TaskState.objects.get(name="machinery.admin.act_on_filter")
+    assert f"uuid={bulk.uuid}" in page
+    assert not TaskState.objects.filter(generation=1).exists()
+    run_tasks()
+    bulk.refresh_from_db()
+    assert bulk.state == "SUCCESS"
+    assert bulk.results == '[{"Type":"int64","Value":5}]'
+    assert TaskState.objects.filter(generation=1).count() == 5
+    assert LogEntry.objects.get().object_repr == f"all that match state=FAILURE, by task {bulk.uuid}"
+
+
+def test_a_background_action_is_refused_without_the_permission(staff: MakeUser, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(actions, "IN_REQUEST", 0)
+    tasks = send_failing(2)
+    client = staff("view_taskstate", "retry_taskstate")
+    act(client, "retry", *tasks, query="?state=FAILURE", select_across="1", confirmed="yes")
+    User.objects.get().user_permissions.clear()
+    run_tasks()
+    bulk = TaskState.objects.get(name="machinery.admin.act_on_filter")
+    assert bulk.state == "FAILURE"
+    assert "PermissionDenied" in bulk.error + bulk.traceback
+    assert not TaskState.objects.filter(generation=1).exists()
+
+
+def test_a_store_that_does_not_answer_is_told(operator: Client, monkeypatch: pytest.MonkeyPatch):
+    (task,) = send_failing()
+
+    def unreachable(*_: object, **__: object) -> int:
+        raise TaskFailed("the store is away")
+
+    monkeypatch.setattr(actions.OperatorAction, "apply", unreachable)
+    assert "the store is away" in act(operator, "retry", task)
+    assert not LogEntry.objects.exists()
+
+
+def test_dead_letters_are_sent_again(operator: Client):
+    add.send(2, 3)
+    message = Message.objects.get()
+    letter = DeadLetter.objects.create(
+        server="default", queue=message.queue, uuid=message.uuid, name=message.name, body=message.body.encode(),
+        reason="crashes", died_at=timezone.now(),
+    )  # fmt: skip
+    Message.objects.all().delete()
+    data = {"action": "requeue", "_selected_action": letter.pk}
+    page = operator.post(reverse("admin:machinery_deadletter_changelist"), data, follow=True).content.decode()
+    assert "Send again: done for 1 of 1." in page
+    assert Message.objects.count() == 1
+
+
+def test_a_queue_is_paused_resumed_and_purged(operator: Client):
+    add.send(1, 2)
+    queue = Message.objects.get().queue
+    url, server = reverse("admin:machinery_queuecontrol_act"), servers["default"]
+    form = {"server": "default", "queue": queue}
+    assert "is paused" in operator.post(url, {**form, "deed": "pause"}, follow=True).content.decode()
+    assert control.paused(server) == {queue}
+    assert "goes on" in operator.post(url, {**form, "deed": "resume"}, follow=True).content.decode()
+    assert control.paused(server) == set()
+    purge = {**form, "deed": "purge", "confirmed": "yes"}
+    assert "purged of 1" in operator.post(url, purge, follow=True).content.decode()
+    assert not Message.objects.exists()
+    assert LogEntry.objects.count() == 3
+
+
+def test_a_queue_of_an_unknown_server_is_refused(operator: Client):
+    form = {"server": "nowhere", "queue": "mail", "deed": "pause"}
+    page = operator.post(reverse("admin:machinery_queuecontrol_act"), form, follow=True).content.decode()
+    assert "There is no such queue." in page

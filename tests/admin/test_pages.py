@@ -1,0 +1,179 @@
+"""What the pages show, hide and cost."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from django_machinery import Signature, servers
+from django_machinery.admin import looks
+from django_machinery.admin.charts import chart, nice
+from django_machinery.admin.paginator import COUNTED, BoundedPaginator
+from django_machinery.exceptions import BrokerUnavailable
+from django_machinery.inspector import Inspector, Point
+from django_machinery.models import TaskState
+from django_machinery.protocol.codec import encode_signature
+from django_machinery.protocol.signature import Arg
+from tests.admin import samples
+from tests.admin.rows import WHEN, make_rows
+
+pytestmark = pytest.mark.django_db
+
+QUERIES = 12
+DASHBOARD = "/admin/machinery/"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        DASHBOARD,
+        "/admin/machinery/?window=7d",
+        "/admin/machinery/taskstate/dashboard/",
+        "/admin/machinery/taskstate/",
+        "/admin/machinery/taskstate/?state=FAILURE",
+        "/admin/machinery/taskstate/?queue=mail",
+        "/admin/machinery/taskstate/?q=user1",
+        "/admin/machinery/taskstate/?q=args.0:1",
+        "/admin/machinery/groupmeta/",
+        "/admin/machinery/deadletter/",
+        "/admin/machinery/queuecontrol/",
+        "/admin/machinery/workerprocess/",
+        "/admin/machinery/cancellation/",
+    ],
+)
+def test_a_page_takes_few_queries_however_many_rows_there_are(url: str, operator: Client):
+    samples.fill(120)
+    operator.get(url)  # content types are remembered
+    with CaptureQueriesContext(connection) as queries:
+        assert operator.get(url).status_code == 200
+    assert len(queries) <= QUERIES
+
+
+def test_the_page_of_a_task_takes_few_queries(operator: Client):
+    samples.fill(20)
+    task = TaskState.objects.filter(state="FAILURE").latest("id")
+    with CaptureQueriesContext(connection) as queries:
+        page = operator.get(reverse("admin:machinery_taskstate_change", args=[task.pk]))
+    assert len(queries) <= QUERIES
+    assert "Traceback (most recent call last)" in page.content.decode()
+
+
+def test_what_is_sensitive_is_hidden_everywhere_but_in_the_raw_data(operator: Client):
+    secret = "hunter2hunter2"
+    signature = Signature.of("login", uuid="task_secret").replace(args=(_named("password", secret),))
+    task = TaskState.objects.create(
+        uuid="task_secret", server="default", name="login", queue="mail", state="FAILURE", created_at=WHEN,
+        signature=encode_signature(signature).decode(), error=f"no: {secret}", traceback=f"password={secret}",
+        group_uuid="g", finished_at=WHEN,
+    )  # fmt: skip
+    for url in (DASHBOARD, "/admin/machinery/taskstate/", f"/admin/machinery/taskstate/{task.pk}/change/"):
+        assert secret not in operator.get(url).content.decode(), url
+    assert secret in operator.get(f"/admin/machinery/taskstate/{task.pk}/raw/").content.decode()
+
+
+def test_a_site_of_the_project_shows_the_same_within_itself(operator: Client):
+    samples.fill(10)
+    task = TaskState.objects.latest("id")
+    for path in (
+        "machinery/",
+        "machinery/taskstate/",
+        f"machinery/taskstate/{task.pk}/change/",
+        "machinery/queuecontrol/",
+    ):
+        page = operator.get(f"/own/{path}").content.decode()
+        assert 'class="mq' in page or "mq-pill" in page
+        assert "/admin/machinery" not in page
+
+
+def test_one_server_that_does_not_answer_costs_its_panel_alone(operator: Client, monkeypatch: pytest.MonkeyPatch):
+    def unreachable(self: Inspector) -> list[Any]:
+        raise BrokerUnavailable("the broker is away")
+
+    samples.fill(10)
+    monkeypatch.setattr(Inspector, "queues", unreachable)
+    page = operator.get(DASHBOARD).content.decode()
+    assert "the broker is away" in page
+    assert "web0.example.com" in page
+    assert "the broker is away" in operator.get("/admin/machinery/queuecontrol/").content.decode()
+
+
+def test_a_task_is_found_by_its_uuid_here_and_in_the_backends(operator: Client, monkeypatch: pytest.MonkeyPatch):
+    task = make_rows()["taskstate"]
+    url = reverse("admin:machinery_taskstate_find")
+    assert operator.get(url, {"uuid": task.uuid})["Location"] == f"/admin/machinery/taskstate/{task.pk}/change/"
+    assert "No result backend knows this task" in operator.get(url, {"uuid": "absent"}).content.decode()
+    state = servers["default"].backend.get_states([task.uuid])[0]
+    monkeypatch.setattr(Inspector, "state", lambda self, uuid: state)
+    page = operator.get(url, {"uuid": "elsewhere"}).content.decode()
+    assert "plain" in page
+    assert "FAILURE" in page
+
+
+def test_a_page_of_a_row_that_is_gone_says_so(operator: Client):
+    for model in ("taskstate", "groupmeta", "deadletter", "workerprocess"):
+        for key in ("999999", "nonsense"):
+            assert operator.get(f"/admin/machinery/{model}/{key}/change/").status_code in (302, 404), (model, key)
+
+
+def test_a_list_is_counted_no_further_than_anyone_pages(monkeypatch: pytest.MonkeyPatch):
+    TaskState.objects.bulk_create(samples.task_states(30))
+    rows = TaskState.objects.order_by("-id")
+    assert BoundedPaginator(rows, 10).shown_count == "30"
+    monkeypatch.setattr("django_machinery.admin.paginator.COUNTED", 20)
+    assert BoundedPaginator(rows, 10).count == 21
+    assert BoundedPaginator(rows, 10).shown_count == "≈ 30"
+    assert BoundedPaginator(rows.filter(id__gt=0), 10).shown_count == "20+"
+    assert COUNTED >= 1000
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (None, looks.MISSING),
+        (-5, "0 ms"),
+        (0.0004, "0 ms"),
+        (0.83, "830 ms"),
+        (0.9996, "1.0 s"),
+        (12.34, "12.3 s"),
+        (59.96, "1 min"),
+        (245, "4 min 5 s"),
+        (12_000, "3 h 20 min"),
+        (187_200, "2 d 4 h"),
+    ],
+)
+def test_durations_are_told_in_two_units_at_most(seconds: float | None, text: str):
+    assert looks.duration(seconds) == text
+
+
+@pytest.mark.parametrize(("most", "top"), [(0, 2), (2, 2), (3, 4), (11, 20), (21, 40), (41, 100), (999, 1000)])
+def test_an_axis_ends_with_a_number_whose_half_is_whole(most: int, top: int):
+    assert nice(most) == top
+
+
+def test_bars_stay_within_their_chart_and_a_single_failure_stays_visible():
+    points = [Point(WHEN + timedelta(minutes=minute), 9_999, 1, 0) for minute in range(60)]
+    drawn = chart(points, timedelta(hours=1))
+    rects = [rect for bar in drawn.bars for rect in bar.rects]
+    assert all(float(rect.y) >= 0 and float(rect.y) + float(rect.height) <= drawn.height + 0.01 for rect in rects)
+    assert all(float(rect.height) >= 1 for rect in rects if rect.kind == "failure")
+    assert drawn.values == ["10,000", "5,000", "0"]
+    assert len(drawn.times) == 6
+
+
+def test_a_chart_of_nothing_is_drawn():
+    assert chart([], timedelta(hours=1)).bars == []
+
+
+def test_every_page_is_registered_with_the_default_site():
+    assert {model._meta.model_name for model in admin.site._registry if model._meta.app_label == "machinery"} == {
+        "cancellation", "deadletter", "groupmeta", "queuecontrol", "schedule", "taskstate", "workerprocess",
+    }  # fmt: skip
+
+
+def _named(name: str, value: str) -> Any:
+    return Arg.of(value, name=name)

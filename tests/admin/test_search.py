@@ -1,0 +1,128 @@
+"""What the search box and the filters of the task states find."""
+
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from django_machinery import Signature
+from django_machinery.admin import search
+from django_machinery.models import TaskState
+from django_machinery.protocol.codec import encode_signature
+from tests.admin.rows import make_rows
+
+pytestmark = pytest.mark.django_db
+
+URL = "admin:machinery_taskstate_changelist"
+UUID = "1b4e28ba-2fa1-41d2-883f-0016d3cca427"
+
+
+def make_task(uuid: str, *values: object, name: str = "tests.app.tasks.greet", **columns: object) -> TaskState:
+    signature = encode_signature(Signature.of(name, *values, uuid=uuid)).decode()
+    fields = {"state": "SUCCESS", "queue": "mail", "created_at": timezone.now(), **columns}
+    return TaskState.objects.create(uuid=uuid, server="default", name=name, signature=signature, **fields)
+
+
+def found(client: Client, **asked: str) -> set[str]:
+    """The UUIDs of the tasks on the page."""
+    answer = client.get(reverse(URL), asked)
+    assert answer.status_code == 200
+    return {task.uuid for task in answer.context["cl"].result_list}
+
+
+def test_a_uuid_finds_its_task_with_or_without_the_prefix(operator: Client):
+    make_task(f"task_{UUID}", "Ada")
+    make_task("task_other", "Bob")
+    for text in (UUID, f"task_{UUID}", f"uuid:task_{UUID}", f"  {UUID} "):
+        assert found(operator, q=text) == {f"task_{UUID}"}, text
+
+
+def test_the_uuid_of_a_group_finds_its_members(operator: Client):
+    make_task("a", "Ada", group_uuid=f"group_{UUID}", group_index=0)
+    make_task("b", "Bob")
+    assert found(operator, q=f"group_{UUID}") == {"a"}
+
+
+def test_words_are_looked_for_in_arguments_and_errors(operator: Client):
+    make_task("a", "Ada Lovelace")
+    make_task("b", "Bob", state="FAILURE", error="ValueError: no Lovelace here")
+    make_task("c", "Carl")
+    assert found(operator, q="Lovelace") == {"a", "b"}
+    assert found(operator, q='"Ada Lovelace"') == {"a"}
+    assert found(operator, q="error:Lovelace") == {"b"}
+    assert found(operator, q="args:Lovelace") == {"a"}
+    assert found(operator, q="Lovelace ValueError") == {"b"}
+
+
+def test_an_argument_is_found_by_the_name_of_its_parameter(operator: Client):
+    make_task("a", 17, 28, name="tests.app.tasks.add")
+    make_task("b", 28, 17, name="tests.app.tasks.add")
+    assert found(operator, q="args.x:17") == {"a"}
+    assert found(operator, q="args.y:17") == {"b"}
+    assert found(operator, q="args.x:17 args.y:28") == {"a"}
+    assert found(operator, q="args.absent:17") == set()
+
+
+def test_an_argument_is_found_by_a_key_within_it(operator: Client):
+    make_task("a", {"user": {"id": 7, "city": "Köln"}}, name="tests.app.tasks.echo")
+    make_task("b", {"user": {"id": 8, "city": "Bonn"}}, name="tests.app.tasks.echo")
+    assert found(operator, q="args.value.user.id:7") == {"a"}
+    assert found(operator, q="args.value.id:7") == set()
+    assert found(operator, q="args.value.user.city:Köln") == {"a"}
+
+
+def test_a_name_is_found_by_a_part_of_it_if_it_is_known(operator: Client):
+    make_task("a", "Ada")
+    make_task("b", 1, 2, name="go.only")
+    assert found(operator, q="name:greet") == {"a"}
+    assert found(operator, q="name:go.only") == {"b"}
+    assert found(operator, q="name:only") == set()
+
+
+def test_text_is_searched_in_the_newest_rows_that_the_filters_leave(operator: Client, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(search, "WINDOW", 2)
+    make_task("old", "Ada")
+    make_task("failed", "Ada", state="FAILURE")
+    make_task("new", "Ada")
+    make_task("newest", "Bob")
+    assert found(operator, q="Ada") == {"new"}
+    assert found(operator, q="Ada", state="FAILURE") == {"failed"}
+    assert found(operator, queue="mail") == {"new", "newest"}
+
+
+def test_the_page_says_how_far_a_search_looks(operator: Client):
+    assert "newest 100,000 tasks" in operator.get(reverse(URL)).content.decode()
+
+
+@pytest.mark.parametrize("text", ['"', "'open", "args.:x", "name:", "args.a:", ":", "\\", "%", "_"])
+def test_no_text_breaks_the_search(text: str, operator: Client):
+    make_rows("harmless")
+    assert operator.get(reverse(URL), {"q": text}).status_code == 200
+
+
+def test_filters_narrow_the_list(operator: Client):
+    now = timezone.now()
+    make_task("a", "Ada", state="FAILURE", reason="timeout", worker="w1")
+    make_task("b", "Bob", created_at=now - timedelta(hours=3), queue="media")
+    make_task("c", "Carl", name="go.only", created_at=now - timedelta(days=10))
+    assert found(operator, state="FAILURE") == {"a"}
+    assert found(operator, reason="timeout") == {"a"}
+    assert found(operator, queue="media") == {"b"}
+    assert found(operator, worker="w1") == {"a"}
+    assert found(operator, name="go.only") == {"c"}
+    assert found(operator, sent="1h") == {"a"}
+    assert found(operator, sent="24h") == {"a", "b"}
+    assert found(operator, sent="24h", state="SUCCESS") == {"b"}
+    assert found(operator, sent="nonsense") == set()
+
+
+def test_older_rows_are_a_page_further(operator: Client):
+    ids = [make_task(str(number), "Ada").pk for number in range(60)]
+    first = operator.get(reverse(URL))
+    assert [task.pk for task in first.context["cl"].result_list] == ids[:9:-1]
+    assert f"id__lt={ids[10]}" in first.content.decode()
+    older = operator.get(reverse(URL), {"id__lt": ids[10]})
+    assert [task.pk for task in older.context["cl"].result_list] == ids[9::-1]
+    assert "Newest" in older.content.decode()

@@ -20,7 +20,7 @@ author = "django_machinery contributors"
 release = version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "explanation/figures"]
 html_theme = "furo"
 html_title = f"django_machinery {release}"
 myst_enable_extensions = ["deflist"]

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self, TypeAlias
-from uuid import UUID, uuid4, uuid5
+from uuid import UUID, uuid5
 
 from django_machinery.exceptions import EncodeError
 from django_machinery.protocol import headers
 from django_machinery.protocol.names import go_name
 from django_machinery.protocol.signature import Signature, SignatureChanges
+from django_machinery.protocol.time_uuid import time_uuid
 
 MAX_CHAIN = 200
 """Steps: each is nested in the one before it, and messages are bounded in depth."""
@@ -72,7 +73,7 @@ def link(chain: Chain) -> tuple[Signature, ...]:
 
 def members(group: Group) -> tuple[Signature, ...]:
     """The members as they are sent, under a group UUID that is new each time. None for a group without members."""
-    uuid = f"group_{uuid4()}"
+    uuid = new_uuid("group")
     return tuple(
         _with_headers(with_uuid(signature)).replace(group_uuid=uuid, group_task_count=len(group)) for signature in group
     )
@@ -102,13 +103,13 @@ def complete(signature: Signature, default_queue: str) -> Signature:
 
 
 def with_uuid(signature: Signature, prefix: str = "task") -> Signature:
-    """The signature, with a new random UUID if it has none."""
+    """The signature, with a new UUID if it has none."""
     return signature if signature.uuid else signature.replace(uuid=new_uuid(prefix))
 
 
 def new_uuid(prefix: str = "task") -> str:
-    """A random UUID as the original makes them."""
-    return f"{prefix}_{uuid4()}"
+    """A UUID in the form of the original's, in the order of time (`time_uuid`)."""
+    return f"{prefix}_{time_uuid()}"
 
 
 def deterministic_uuid(parent_uuid: str, position: str) -> str:

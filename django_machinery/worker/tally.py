@@ -85,7 +85,9 @@ class Tally:
         self._sums = {key: sums for key, sums in self._sums.items() if key.minute == newest}
 
     def _add(self, key: _Key, seconds: float, waited: float | None) -> None:
-        sums = self._sums.setdefault(key, _Sum())
+        sums = self._sums.get(key)
+        if sums is None:
+            sums = self._sums[key] = _Sum()
         sums.count += 1
         if key.kind != "cancelled":
             sums.run_seconds += seconds

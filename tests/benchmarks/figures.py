@@ -30,11 +30,16 @@ METRICS = (
     Metric("worker", "CPU of the workers, s per 1,000 tasks", False),
     Metric("server", "CPU of the database server, same", False),
     Metric("cpu", "CPU in all, same", False),
+    Metric("memory", "memory of the workers after the drain, MB", False),
 )
 
 
 def figures(
-    drain: tuple[int, float, list[float | None]], singly: float, bulk: float, round_trips: list[float]
+    drain: tuple[int, float, list[float | None]],
+    singly: float,
+    bulk: float,
+    round_trips: list[float],
+    memory: float | None,
 ) -> dict[str, float | None]:
     """One round's figures, from what the steps returned."""
     timed, seconds, (worker, server) = drain
@@ -48,6 +53,7 @@ def figures(
         "worker": _for_1000(worker, timed),
         "server": _for_1000(server, timed),
         "cpu": None if worker is None or server is None else _for_1000(worker + server, timed),
+        "memory": memory,
     }
 
 

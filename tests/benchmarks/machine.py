@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from tests.processes import ROOT
-from tests.services import Postgres
+from tests.services import Postgres, Redis
 
 
 def describe() -> dict[str, str]:
@@ -18,14 +18,21 @@ def describe() -> dict[str, str]:
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "commit": _output("git", "rev-parse", "--short", "HEAD"),
         "CPU": f"{_processor()}, {os.cpu_count()} cores",
-        "load before": f"{os.getloadavg()[0]:.1f}",
+        "load before": load(),
         "system": f"{platform.system()} {platform.release()}",
         "Python": platform.python_version(),
         "Django": version("Django"),
         "PostgreSQL": _output(Postgres.program("postgres") or "", "--version").removeprefix("postgres (PostgreSQL) "),
         "psycopg": version("psycopg"),
         "SQLite": sqlite3.sqlite_version,
+        "Redis": _output(Redis.program("redis-server") or "", "--version").partition(" v=")[2].partition(" ")[0],
+        "redis-py": version("redis"),
     }
+
+
+def load() -> str:
+    """How many processes have wanted to run during the last minute."""
+    return f"{os.getloadavg()[0]:.1f}"
 
 
 def _processor() -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from tests.benchmarks import machine
 from tests.benchmarks.contenders import ENTRIES, Entry, Role
+from tests.benchmarks.executables import Executables
 from tests.benchmarks.remote import remote
 from tests.benchmarks.rounds import SETUP_LIMIT, environment, workers
 from tests.benchmarks.stores import Store, open_stores
@@ -65,7 +66,7 @@ def measure(entry: Entry, store: Store, messages: int, seconds: float) -> list[G
     with store.fresh() as target, remote(sys.executable, entry.program, environment(entry, target)) as step:
         step("create", limit=SETUP_LIMIT)
         step("fill", WARM_UP, limit=SETUP_LIMIT)
-        with workers(entry, sys.executable, target) as (supervisor,):
+        with workers(entry, target, Executables()) as (supervisor,):
             step("drain", WARM_UP, SETUP_LIMIT, limit=SETUP_LIMIT + 10)
             before = {pid: reset_peak(pid) for pid in tree(supervisor.pid)}
             with Process.python("-m", NAPS, str(messages), environment=environment(entry, target)) as sender:

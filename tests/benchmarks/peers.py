@@ -1,60 +1,50 @@
-"""The virtual environment that peers run in, so that the test suite does not depend on them."""
+"""The virtual environments that peers run in: one each, because what they ask of redis-py excludes one another."""
 
 import subprocess
 import sys
 import venv
+from collections.abc import Iterable
 from pathlib import Path
 
+from tests.benchmarks.contenders import Entry
 from tests.processes import ROOT
 
 DIRECTORY = ROOT / ".tox" / "benchmark-peers"
-REQUIREMENTS = (
-    "arq",
-    "celery[redis]",
-    "dramatiq[redis]",
-    "hiredis",
-    "huey",
-    "procrastinate",
-    "psycopg[binary]",
-    "rq",
-    "taskiq",
-    "taskiq-redis",
-)
 INSTALL_SECONDS = 300
 VERSIONS = """
-import importlib.metadata
-names = "arq celery dramatiq huey procrastinate psycopg redis rq taskiq".split()
-print(", ".join(f"{name} {importlib.metadata.version(name)}" for name in names))
+import importlib.metadata, sys
+print(", ".join(f"{name} {importlib.metadata.version(name)}" for name in sys.argv[1:]))
 """
 
 
-class PeersUnavailable(Exception):
-    """The peers could not be installed; the message says why."""
+class PeerUnavailable(Exception):
+    """A peer could not be installed; the message says why."""
 
 
-def interpreter(directory: Path = DIRECTORY) -> str:
-    """The Python that has the peers; its environment is made when there is none. Raises PeersUnavailable."""
-    python = directory / "bin" / "python"
-    if not (directory / "complete").exists():
-        sys.stderr.write(f"installing {', '.join(REQUIREMENTS)} into {directory.name}\n")
-        venv.create(directory, with_pip=True, clear=True)
-        _install(python)
-        (directory / "complete").touch()
+def interpreter(entry: Entry, directory: Path = DIRECTORY) -> str:
+    """The Python that has this peer; its environment is made when there is none. Raises PeerUnavailable."""
+    home = directory / entry.name.lower()
+    python = home / "bin" / "python"
+    if not (home / "complete").exists():
+        sys.stderr.write(f"installing {', '.join(entry.packages)} into {home.name}\n")
+        venv.create(home, with_pip=True, clear=True)
+        _install(python, entry.packages)
+        (home / "complete").touch()
     return str(python)
 
 
-def describe(python: str) -> str:
+def describe(python: str, entry: Entry) -> str:
     """Names and versions."""
-    return subprocess.run(
-        [python, "-c", VERSIONS], capture_output=True, text=True, timeout=60, check=True
-    ).stdout.strip()
+    names = [package.partition("[")[0] for package in entry.packages]
+    command = [python, "-c", VERSIONS, *names]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.strip()
 
 
-def _install(python: Path) -> None:
-    command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *REQUIREMENTS]
+def _install(python: Path, packages: Iterable[str]) -> None:
+    command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages]
     try:
         subprocess.run(command, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=True)
     except subprocess.CalledProcessError as error:
-        raise PeersUnavailable(f"pip could not install them: {error.stderr.strip().splitlines()[-1:]}") from error
+        raise PeerUnavailable(f"pip could not install it: {error.stderr.strip().splitlines()[-1:]}") from error
     except subprocess.TimeoutExpired as error:
-        raise PeersUnavailable(f"pip did not install them within {INSTALL_SECONDS} s") from error
+        raise PeerUnavailable(f"pip did not install it within {INSTALL_SECONDS} s") from error

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from tests.benchmarks import machine
 from tests.benchmarks.contenders import ENTRIES, Entry, Role
+from tests.benchmarks.executables import Executables
 from tests.benchmarks.remote import remote
 from tests.benchmarks.rounds import SETUP_LIMIT, Sizes, environment, workers
 from tests.benchmarks.stores import Store, open_stores
@@ -56,7 +57,8 @@ def main(arguments: Sequence[str]) -> None:
             if entry.role is Role.PRODUCT and entry.engine in stores and entry.engine in options.engines:
                 lines = profile(entry, stores[entry.engine], options.tasks, spy)
                 sys.stdout.writelines(f"{line}\n" for line in lines)
-    sys.stdout.write(", ".join(f"{title} {value}" for title, value in machine.describe().items()) + "\n")
+    sys.stdout.write("\n")
+    sys.stdout.writelines(f"{title}: {value}\n" for title, value in machine.describe().items())
 
 
 def profile(entry: Entry, store: Store, tasks: int, spy: str) -> Iterator[str]:
@@ -68,7 +70,7 @@ def profile(entry: Entry, store: Store, tasks: int, spy: str) -> Iterator[str]:
         step("create", limit=SETUP_LIMIT)
         step("fill", tasks, limit=LIMIT)
         step("hold", limit=SETUP_LIMIT)
-        (supervisor,) = stack.enter_context(workers(entry, sys.executable, target))
+        (supervisor,) = stack.enter_context(workers(entry, target, Executables()))
         supervisor.wait_for_line("READY", timeout=SETUP_LIMIT)
         children = [pid for pid in tree(supervisor.pid) if pid != supervisor.pid]
         with _spies(spy, children, directory):

@@ -40,6 +40,13 @@ def peak(pid: int) -> float:
     return _status(pid, "VmHWM")
 
 
+def resident(*roots: int) -> float | None:
+    """Megabytes of these processes and all below them; a page that several share counts as one (proc(5), Pss)."""
+    if not PROC.is_dir():
+        return None
+    return sum(_proportional(pid) for root in roots for pid in tree(root))
+
+
 def command(pid: int) -> str:
     return (PROC / str(pid) / "cmdline").read_text().replace("\0", " ").strip()
 
@@ -55,6 +62,14 @@ def _stat(pid: int) -> list[str]:
         return (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return []
+
+
+def _proportional(pid: int) -> float:
+    try:
+        lines = (PROC / str(pid) / "smaps_rollup").read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
+    return next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0) / KIBIBYTES_IN_MEGABYTE
 
 
 def _status(pid: int, key: str) -> float:

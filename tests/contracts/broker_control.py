@@ -128,7 +128,7 @@ class Hastening(BrokerTopic):
         assert names_of(collect(consumer, 1)) == [wanted.uuid]
         assert nothing_comes(consumer)
 
-    def test_what_is_ready_already_is_not_hastened(self, broker: Broker, publish: Publish):
+    def test_what_is_ready_already_is_not_hastened(self, broker: Broker, consumer: Consumer, publish: Publish):
         (sent,) = publish(1)
         assert broker.hasten([sent.uuid]) == 0
 

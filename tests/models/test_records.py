@@ -11,7 +11,6 @@ from django_machinery.models import (
     Lock,
     Progress,
     Stat,
-    Tick,
     UniqueKey,
     WorkerProcess,
     records,
@@ -29,13 +28,12 @@ def of_age(database: str, ago: timedelta) -> None:
     Lock.objects.using(database).create(name=key, value=0, token="", expires_at=when)
     Progress.objects.using(database).create(uuid=key, updated_at=when)
     Stat.objects.using(database).create(minute=when, server=key, queue="", name="", outcome="", span=3600)
-    Tick.objects.using(database).create(schedule_key=key, tick_at=when, status="sent")
     UniqueKey.objects.using(database).create(key=key, uuid="", until=when)
     WorkerProcess.objects.using(database).create(token=key, started_at=when, beat_at=when, lease_until=None)
 
 
 def kept(database: str) -> dict[str, int]:
-    kinds = (Attempt, Cancellation, DeadLetter, Lock, Progress, Stat, Tick, UniqueKey, WorkerProcess)
+    kinds = (Attempt, Cancellation, DeadLetter, Lock, Progress, Stat, UniqueKey, WorkerProcess)
     return {kind.__name__: kind._default_manager.using(database).count() for kind in kinds}
 
 
@@ -47,7 +45,7 @@ def kept(database: str) -> dict[str, int]:
         (31, {"Lock", "UniqueKey", "WorkerProcess", "Attempt", "Cancellation", "DeadLetter", "Progress"}),
         (
             91,
-            {"Lock", "UniqueKey", "WorkerProcess", "Attempt", "Cancellation", "DeadLetter", "Progress", "Stat", "Tick"},
+            {"Lock", "UniqueKey", "WorkerProcess", "Attempt", "Cancellation", "DeadLetter", "Progress", "Stat"},
         ),
     ],
 )

@@ -27,8 +27,6 @@ SPECS = (
 ABSENCES = (60, 600, 3600, 6 * 3600, 86_400, 7 * 86_400, 30 * 86_400)
 """Seconds."""
 POLICIES = (("skip", None), ("one", None), ("one", 3600), ("all", None), ("all", 3600))
-MOST = 3000
-"""Ticks: `all` of more is left out, since each is a message."""
 START = datetime(2026, 3, 14, 22, 15, 30, tzinfo=UTC)
 """Its month has a change of offset in the zone of the schedules."""
 ZONE = "Europe/Berlin"
@@ -37,18 +35,21 @@ HELP = "be away for 1 minute to 30 days, and send what was missed as each policy
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--most", type=int, default=3000, help="ticks of a case, each a message (default %(default)s)")
     parser.add_argument("--specs", type=int, default=len(SPECS), help="how many of the specs (default %(default)s)")
 
 
 def run(options: argparse.Namespace) -> Ledger:
     with new_site(options.engine) as place:
-        return prove(place, options.specs)
+        return prove(place, options.specs, options.most)
 
 
-def prove(place: Site, specs: int) -> Ledger:
+def prove(place: Site, specs: int, most: int) -> Ledger:
+    """Cases in which a policy sends more than `most` are left out."""
     ledger = Ledger(f"missed runs on {place.server.config.database}")
-    cases = [(spec, *policy, away) for spec in SPECS[:specs] for policy in POLICIES for away in ABSENCES]
-    cases = [case for case in cases if _is_affordable(*case)]
+    policies = [(spec, missed, age) for spec in SPECS[:specs] for missed, age in POLICIES]
+    cases = [(spec, missed, age, away) for spec, missed, age in policies for away in ABSENCES]
+    cases = [case for case in cases if _is_affordable(*case, most)]
     began, wrong, slowest = time.monotonic(), [], 0.0
     sent = 0
     for case in cases:
@@ -58,23 +59,23 @@ def prove(place: Site, specs: int) -> Ledger:
         if found != wanted:
             wrong.append((case, len(found), len(wanted)))
     ledger.enter(cases=len(cases), absences_up_to_days=max(ABSENCES) // 86_400, ticks_sent=sent)
-    ledger.enter(slowest_seconds_a_tick=slowest, seconds=time.monotonic() - began)
+    ledger.enter(most_cpu_seconds_a_tick=slowest, seconds=time.monotonic() - began)
     ledger.promise("each policy sends what it promises, no more and no less", not wrong, wrong[:5])
     ledger.promise("an absence costs no more than what is sent after it", slowest < 0.5, slowest)
     return ledger
 
 
-def _is_affordable(spec: str, missed: str, catch_up: int | None, away: int) -> bool:
+def _is_affordable(spec: str, missed: str, catch_up: int | None, away: int, most: int) -> bool:
     schedule = Schedule(spec=spec, timezone=ZONE)
     span = min(away, catch_up or away)
     end = START + timedelta(seconds=away)
-    return missed != "all" or sum(1 for _ in schedule.ticks(end - timedelta(seconds=span), end)) <= MOST
+    return missed != "all" or sum(1 for _ in schedule.ticks(end - timedelta(seconds=span), end)) <= most
 
 
 def _try(
     place: Site, spec: str, missed: str, catch_up: int | None, away: int
 ) -> tuple[list[datetime], list[datetime], float]:
-    """What was sent, what should have been, and the seconds that it took."""
+    """What was sent, what should have been, and the seconds of CPU that it took."""
     database, now = place.server.config.database, START
     Schedule.objects.using(database).all().delete()
     Tick.objects.using(database).all().delete()
@@ -83,10 +84,10 @@ def _try(
     row.save(using=database)
     Scheduler(place.server, lambda: now).look()
     now = START + timedelta(seconds=away)
-    scheduler, began = Scheduler(place.server, lambda: now), time.monotonic()
+    scheduler, began = Scheduler(place.server, lambda: now), time.process_time()
     while scheduler.look() == 0.0:
         pass
-    seconds = time.monotonic() - began
+    seconds = time.process_time() - began
     ticks = Tick.objects.using(database).filter(status="sent").order_by("tick_at")
     return list(ticks.values_list("tick_at", flat=True)), _wanted(row, now), seconds
 

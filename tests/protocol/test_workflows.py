@@ -21,8 +21,8 @@ from django_machinery.protocol.workflows import (
     with_follow_up_uuids,
 )
 
-UUID4 = r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
-UUID5 = UUID4.replace("-4", "-5")
+UUID7 = r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+UUID5 = UUID7.replace("-7", "-5")
 
 
 def step(name: str, **fields) -> Signature:
@@ -54,7 +54,7 @@ def test_the_steps_of_a_chain_have_uuids_of_their_own():
     uuids = [signature.uuid for signature in link(Chain(step("a"), step("b", uuid="given"), step("b")))]
     assert uuids[1] == "given"
     for uuid in (uuids[0], uuids[2]):
-        assert_uuid(uuid, "task_", UUID4)
+        assert_uuid(uuid, "task_", UUID7)
     assert len(set(uuids)) == 3
 
 
@@ -81,7 +81,7 @@ def test_members_share_a_new_group():
     group = Group(step("a"), step("b", uuid="given", headers={"h": "1"}))
     once, again = members(group), members(group)
     assert {(m.group_uuid, m.group_task_count) for m in once} == {(once[0].group_uuid, 2)}
-    assert_uuid(once[0].group_uuid, "group_", UUID4)
+    assert_uuid(once[0].group_uuid, "group_", UUID7)
     assert once[0].group_uuid != again[0].group_uuid
     assert [m.headers for m in once] == [{}, {"h": "1"}]
     assert once[1].uuid == "given"
@@ -91,7 +91,7 @@ def test_members_share_a_new_group():
 def test_each_member_of_a_chord_carries_the_callback():
     callback, group = chord_members(Chord(Group(step("a"), step("b")), step("total")))
     assert [member.chord_callback for member in group] == [callback, callback]
-    assert_uuid(callback.uuid, "chord_", UUID4)
+    assert_uuid(callback.uuid, "chord_", UUID7)
     assert callback.headers == {}
 
 
@@ -127,7 +127,7 @@ def test_a_message_is_completed_all_the_way_down():
 
 def test_a_message_without_uuid_gets_one_and_keeps_its_queue():
     ready = complete(step("a", queue="mine"), "queue")
-    assert_uuid(ready.uuid, "task_", UUID4)
+    assert_uuid(ready.uuid, "task_", UUID7)
     assert ready.queue == "mine"
 
 
@@ -166,7 +166,7 @@ def test_a_wanted_rerun_has_its_uuid_and_new_ones_for_all_it_triggers():
     for old, new in zip(below(ready), below(again), strict=True):
         assert old.name == new.name
         assert old.uuid != new.uuid
-    assert_uuid(again.chord_callback.uuid, "chord_", UUID4)
+    assert_uuid(again.chord_callback.uuid, "chord_", UUID7)
 
 
 def below(signature: Signature) -> list[Signature]:

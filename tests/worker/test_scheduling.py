@@ -36,11 +36,15 @@ def sent(count: int) -> bool:
 
 @pytest.mark.usefixtures("schedule")
 def test_a_worker_sends_what_is_due_at_most_100_ms_late(server: Server):
-    """At idle: of several ticks the best is taken, since the machine may be busy."""
+    """At idle: the machine may be busy, so of several ticks the best counts."""
+
+    def punctual() -> bool:
+        delays = [tick.sent_at - tick.tick_at for tick in Tick.objects.filter(status="sent") if tick.sent_at]
+        assert all(delay >= timedelta(0) for delay in delays)
+        return any(delay <= timedelta(seconds=0.1) for delay in delays)
+
     with running(Worker(server, concurrency=1)):
-        wait_until(lambda: sent(4), timeout=20)
-    delays = [tick.sent_at - tick.tick_at for tick in Tick.objects.filter(status="sent") if tick.sent_at]
-    assert timedelta(0) <= min(delays) <= timedelta(seconds=0.1)
+        wait_until(punctual, timeout=30)
 
 
 @pytest.mark.usefixtures("schedule")

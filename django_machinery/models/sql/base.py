@@ -94,8 +94,8 @@ class Dialect:
         try:
             with self.transaction():
                 if self.settle(worker_id, fences) < len(fences) or self.step(steps) < len(steps):
-                    raise _NotAll
-        except _NotAll:
+                    raise NotAll
+        except NotAll:
             return False
         return True
 
@@ -125,7 +125,7 @@ class Dialect:
         return rows
 
 
-class _NotAll(Exception):
+class NotAll(Exception):
     """Rolls back."""
 
 

@@ -1,11 +1,21 @@
-"""SQLite: one writer at a time, no round trips, so a statement a row is as good as one a batch."""
+"""SQLite: one writer at a time, so that transactions are short: values are made before, and a batch is one statement.
+
+Where a statement returns rows or is executed for many, Python gives its interpreter lock away for each of them and gets
+it back when the threads that run tasks let it, while other processes wait for the lock of the database.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from itertools import chain
+from sqlite3 import SQLITE_BUSY, OperationalError
+from threading import Lock
+from time import monotonic, sleep
+from typing import Any, TypeAlias
+
+import msgspec
 
 from django_machinery.models.sql.base import (
     CLAIMED_COLUMNS,
@@ -13,11 +23,23 @@ from django_machinery.models.sql.base import (
     MESSAGE_COLUMNS,
     TASK_COLUMNS,
     Dialect,
+    NotAll,
+    execute,
     fetch,
     naive,
 )
 from django_machinery.models.sql.rows import Claimed, Fence, NewMessage, NewTask, Step
 from django_machinery.protocol.states import FINAL
+
+AGAIN = 0.001
+"""Seconds between two attempts to write; SQLite itself waits up to a tenth of a second."""
+ROWS = 500
+"""Rows of one statement: SQLite bounds the parameters (32,766)."""
+
+Values: TypeAlias = tuple[Any, ...]
+
+_turn = Lock()
+"""The threads of a process take turns by it, because SQLite would have them sleep and try again."""
 
 
 def _places(values: Sequence[Any]) -> str:
@@ -25,15 +47,13 @@ def _places(values: Sequence[Any]) -> str:
 
 
 _PUT_MESSAGE = f"""
-INSERT INTO machinery_message ({", ".join(MESSAGE_COLUMNS)}) VALUES ({_places(MESSAGE_COLUMNS)})
+INSERT INTO machinery_message ({", ".join(MESSAGE_COLUMNS)}) VALUES {{}}
 ON CONFLICT (uuid) DO UPDATE SET
     queue = excluded.queue, name = excluded.name, status = excluded.status, rank_ = excluded.rank_,
     due_at = excluded.due_at, expires_at = NULL, body = excluded.body, claims = claims + 1, crashes = 0, suspect = 0,
     relay_to = excluded.relay_to, created_at = excluded.created_at
 """
-_PUT_TASK = f"""
-INSERT INTO machinery_task_state ({", ".join(TASK_COLUMNS)}) VALUES ({_places(TASK_COLUMNS)})
-"""
+_PUT_TASK = f"INSERT INTO machinery_task_state ({', '.join(TASK_COLUMNS)}) VALUES {{}}"
 _ANEW = f"""
 ON CONFLICT (uuid) DO UPDATE SET
     server = excluded.server, name = excluded.name, queue = excluded.queue, state = 'PENDING', reason = '',
@@ -44,28 +64,48 @@ ON CONFLICT (uuid) DO UPDATE SET
     group_index = excluded.group_index, parent_uuid = excluded.parent_uuid
 """
 _IF_ABSENT = "ON CONFLICT (uuid) DO NOTHING"
-# A unary plus takes the declared type off a column, which would make Python parse the time.
-_CLAIM = f"""
-UPDATE machinery_message SET status = 2, worker_id = ?, claims = claims + 1
-WHERE id IN (SELECT id FROM machinery_message WHERE {{}} ORDER BY rank_, due_at, id LIMIT ?)
-RETURNING rank_, +due_at, {", ".join(CLAIMED_COLUMNS)}, (julianday({{}}) - julianday(due_at)) * 86400.0
+_AS_CLAIMED = ["claims + 1" if column == "claims" else column for column in CLAIMED_COLUMNS]
+_WAITED = "(julianday({}) - julianday(due_at)) * 86400.0"
+_CLAIMABLE = f"""
+SELECT json_group_array(json_array(rank_, due_at, {", ".join(_AS_CLAIMED)}, {_WAITED})) FROM (
+    SELECT * FROM machinery_message WHERE {{}} ORDER BY rank_, due_at, id LIMIT ?
+)
 """
-_SETTLE = "DELETE FROM machinery_message WHERE id = ? AND claims = ? AND worker_id = ?"
-_GIVE_BACK = """
-UPDATE machinery_message SET status = {}, worker_id = NULL, claims = claims - 1
-WHERE id = ? AND claims = ? AND worker_id = ?
-"""
+_CLAIM = "UPDATE machinery_message SET status = 2, worker_id = ?, claims = claims + 1 WHERE id IN ({})"
+# The first condition finds the rows; the second alone would read the whole table.
+_HELD = "id IN ({}) AND worker_id = ? AND (id, claims) IN (VALUES {})"
+_SETTLE = f"DELETE FROM machinery_message WHERE {_HELD}"
+_GIVE_BACK = f"UPDATE machinery_message SET status = {{}}, worker_id = NULL, claims = claims - 1 WHERE {_HELD}"
 _STEP = f"""
 UPDATE machinery_task_state SET
-    state = ?, results = ?, error = ?, reason = ?, traceback = ?, attempt = COALESCE(?, attempt), worker = ?,
-    received_at = COALESCE(?, received_at), started_at = COALESCE(?, started_at), finished_at = ?
-WHERE uuid = ? AND state NOT IN {FINAL_STATES}
+    state = new.column2, results = new.column3, error = new.column4, reason = new.column5, traceback = new.column6,
+    attempt = COALESCE(new.column7, attempt), worker = new.column8, received_at = COALESCE(new.column9, received_at),
+    started_at = COALESCE(new.column10, started_at), finished_at = new.column11
+FROM (VALUES {{}}) AS new WHERE uuid = new.column1 AND state NOT IN {FINAL_STATES}
 """
 _DUE = "status IN (1, 4) AND status = 1 AND due_at <= ?"
 _PROMOTE = f"""
 UPDATE machinery_message SET status = 0
 WHERE id IN (SELECT id FROM machinery_message WHERE {_DUE} ORDER BY due_at LIMIT ?) RETURNING queue
 """
+
+
+def _begin(raw: Any) -> None:
+    """BEGIN IMMEDIATE, which waits for the lock as long as the connection would, but looks for it more often."""
+    ((patience,),) = raw.execute("PRAGMA busy_timeout").fetchall()
+    deadline = monotonic() + patience / 1000
+    raw.execute("PRAGMA busy_timeout = 0")
+    try:
+        while True:
+            try:
+                raw.execute("BEGIN IMMEDIATE")
+                return
+            except OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != SQLITE_BUSY or monotonic() > deadline:
+                    raise
+            sleep(AGAIN)
+    finally:
+        raw.execute(f"PRAGMA busy_timeout = {patience}")
 
 
 class SQLite(Dialect):
@@ -78,27 +118,22 @@ class SQLite(Dialect):
         return f"'{self._text(datetime.now(UTC) + timedelta(seconds=offset))}'"
 
     def put_messages(self, rows: Sequence[NewMessage]) -> None:
-        now = self._text(datetime.now(UTC))
-        values = [
-            (uuid, queue, name, status, rank, now if due_at is None else self._text(due_at), body, relay_to, now)
-            for uuid, queue, name, status, rank, due_at, body, relay_to in rows
-        ]
-        with self.transaction():
-            self._execute_many(_PUT_MESSAGE, values)
+        self._put(_PUT_MESSAGE, self._message_values(rows))
 
     def put_tasks(self, rows: Sequence[NewTask]) -> None:
-        self._put_tasks(rows, _ANEW)
+        self._put(_PUT_TASK + _ANEW, self._task_values(rows))
 
     def put_absent_tasks(self, rows: Sequence[NewTask]) -> set[str]:
         with self.transaction():
             absent = {row.uuid for row in rows} - self._present([row.uuid for row in rows])
-            self._put_tasks([row for row in rows if row.uuid in absent], _IF_ABSENT)
+            self._put(_PUT_TASK + _IF_ABSENT, self._task_values([row for row in rows if row.uuid in absent]))
         return absent
 
     def send(self, tasks: Sequence[NewTask], absent: bool, messages: Sequence[NewMessage]) -> None:
+        new_tasks, new_messages = self._task_values(tasks), self._message_values(messages)
         with self.transaction():
-            self._put_tasks(tasks, _IF_ABSENT if absent else _ANEW)
-            self.put_messages(messages)
+            self._put(_PUT_TASK + (_IF_ABSENT if absent else _ANEW), new_tasks)
+            self._put(_PUT_MESSAGE, new_messages)
 
     def claim(self, worker_id: int, queue: str, status: int, limit: int) -> list[Claimed]:
         return self._claim(f"status = {status:d} AND queue = ?", [queue], worker_id, limit)
@@ -108,17 +143,24 @@ class SQLite(Dialect):
         return self._claim(known, [*names, *queues], worker_id, limit)
 
     def settle(self, worker_id: int, fences: Sequence[Fence]) -> int:
-        with self.transaction():
-            return self._execute_many(_SETTLE, [(id, claims, worker_id) for id, claims in fences])
+        return self._execute_on_held(_SETTLE, worker_id, fences)
 
     def give_back(self, worker_id: int, fences: Sequence[Fence], parked: bool) -> int:
-        statement = _GIVE_BACK.format("3" if parked else "CASE WHEN suspect THEN 5 ELSE 0 END")
-        with self.transaction():
-            return self._execute_many(statement, [(id, claims, worker_id) for id, claims in fences])
+        statement = _GIVE_BACK.format("3" if parked else "CASE WHEN suspect THEN 5 ELSE 0 END", "{}", "{}")
+        return self._execute_on_held(statement, worker_id, fences)
 
     def step(self, rows: Sequence[Step]) -> int:
-        with self.transaction():
-            return self._execute_many(_STEP, [self._step(row) for row in rows])
+        return self._put(_STEP, self._step_values(rows))
+
+    def conclude(self, worker_id: int, fences: Sequence[Fence], steps: Sequence[Step]) -> bool:
+        values = self._step_values(steps)
+        try:
+            with self.transaction():
+                if self.settle(worker_id, fences) < len(fences) or self._put(_STEP, values) < len(steps):
+                    raise NotAll
+        except NotAll:
+            return False
+        return True
 
     def promote(self, limit: int) -> list[str]:
         now = self._text(datetime.now(UTC))
@@ -126,14 +168,26 @@ class SQLite(Dialect):
             return []
         return [queue for (queue,) in self._fetch(_PROMOTE, [now, limit])]
 
-    def _put_tasks(self, rows: Sequence[NewTask], conflict: str) -> None:
+    def _message_values(self, rows: Sequence[NewMessage]) -> list[Values]:
         now = self._text(datetime.now(UTC))
-        values = [
+        return [
+            (uuid, queue, name, status, rank, now if due_at is None else self._text(due_at), body, relay_to, now)
+            for uuid, queue, name, status, rank, due_at, body, relay_to in rows
+        ]
+
+    def _task_values(self, rows: Sequence[NewTask]) -> list[Values]:
+        now = self._text(datetime.now(UTC))
+        return [
             (uuid, server, name, queue, "PENDING", priority, body, self._text(eta), now, group, index, parent)
             for uuid, server, name, queue, priority, body, eta, group, index, parent in rows
         ]
-        with self.transaction():
-            self._execute_many(_PUT_TASK + conflict, values)
+
+    def _step_values(self, rows: Sequence[Step]) -> list[Values]:
+        text, now = self._text, datetime.now(UTC)
+        return [
+            (*row[:8], text(row[8]), text(row[9]), text(row.finished_at or now if row.state in FINAL else None))
+            for row in rows
+        ]
 
     def _present(self, uuids: Sequence[str]) -> set[str]:
         """Which of these tasks have a row."""
@@ -148,19 +202,18 @@ class SQLite(Dialect):
         """Look first: an update waits for its turn to write even if it then finds nothing to do."""
         if not self._fetch(f"SELECT 1 FROM machinery_message WHERE {condition} LIMIT 1", parameters):
             return []
-        rows = self._fetch(_CLAIM.format(condition, self.clock()), [worker_id, *parameters, limit])
+        with self.transaction():
+            ((found,),) = self._fetch(_CLAIMABLE.format(self.clock(), condition), [*parameters, limit])
+            rows = msgspec.json.decode(found)
+            self._execute(_CLAIM.format(", ".join(str(row[2]) for row in rows)), [worker_id])
         return [Claimed._make((*row[2:-2], bool(row[-2]), row[-1])) for row in sorted(rows)]
-
-    def _step(self, row: Step) -> tuple[Any, ...]:
-        finished_at = row.finished_at or datetime.now(UTC) if row.state in FINAL else None
-        return (*row[1:8], self._text(row.received_at), self._text(row.started_at), self._text(finished_at), row.uuid)
 
     def _text(self, moment: datetime | None) -> str | None:
         """A time as Django's SQLite keeps it."""
         if moment is None:
             return None
         if moment.tzinfo is UTC and self.connection.timezone is UTC:
-            return moment.isoformat(" ")[:-6]  # as below, in a third of the time
+            return moment.replace(tzinfo=None).isoformat(" ")  # as below, in a third of the time
         return naive(self.connection, moment).isoformat(" ")
 
     @contextmanager
@@ -174,25 +227,40 @@ class SQLite(Dialect):
             if raw.in_transaction:
                 yield
                 return
-            raw.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                raw.execute("COMMIT")
-            finally:
-                if raw.in_transaction:
-                    raw.execute("ROLLBACK")
+            with _turn:
+                _begin(raw)
+                try:
+                    yield
+                    raw.execute("COMMIT")
+                finally:
+                    if raw.in_transaction:
+                        raw.execute("ROLLBACK")
 
-    def _execute_many(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> int:
+    def _put(self, statement: str, rows: Sequence[Values]) -> int:
         """Returns how many rows were changed in all."""
-        changed: int = 0
-        if rows and self._watched:
-            with self.connection.cursor() as cursor:
-                cursor.executemany(statement.replace("?", "%s"), rows)
-                changed = cursor.rowcount
-        elif rows:
-            with self.connection.wrap_database_errors:
-                changed = self._raw.executemany(statement, rows).rowcount
+        changed = 0
+        with self.transaction():
+            for start in range(0, len(rows), ROWS):
+                chunk = rows[start : start + ROWS]
+                places = ", ".join([f"({_places(chunk[0])})"] * len(chunk))
+                changed += self._execute(statement.format(places), list(chain.from_iterable(chunk)))
         return changed
+
+    def _execute_on_held(self, statement: str, worker_id: int, fences: Sequence[Fence]) -> int:
+        changed = 0
+        with self.transaction():
+            for start in range(0, len(fences), ROWS):
+                chunk = fences[start : start + ROWS]
+                ids, held = ", ".join(f"{id:d}" for id, _ in chunk), ", ".join(f"({i:d}, {c:d})" for i, c in chunk)
+                changed += self._execute(statement.format(ids, held), [worker_id])
+        return changed
+
+    def _execute(self, statement: str, parameters: Sequence[Any]) -> int:
+        if self._watched:
+            return execute(self.connection, statement.replace("?", "%s"), parameters)
+        with self.connection.wrap_database_errors:
+            changed: int = self._raw.execute(statement, parameters).rowcount
+            return changed
 
     def _fetch(self, statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
         if self._watched:

@@ -1,10 +1,11 @@
-"""What huey's consumers run, on either store."""
+"""What huey's consumers run, on any store."""
 
 from typing import Any
 
 import huey  # type: ignore[import-not-found,import-untyped,unused-ignore]
 from huey.storage import (  # type: ignore[import-not-found,import-untyped,unused-ignore]
     PostgresStorage,
+    RedisStorage,
     SqliteStorage,
 )
 
@@ -25,6 +26,8 @@ def open_queue(name: str) -> Any:
     target = Target.of_environment()
     if target.engine == "postgres":
         return huey.Huey(name, storage_class=PostgresStorage, dsn=target.dsn)
+    if target.engine == "redis":
+        return huey.Huey(name, storage_class=RedisStorage, url=target.host)
     return huey.Huey(name, storage_class=SyncedAtCheckpoints, filename=target.name, timeout=20)
 
 

@@ -46,7 +46,6 @@ def panels(request: HttpRequest, site: AdminSite) -> dict[str, Any]:
     """The variables of the dashboard. A panel is left out for users who may not see its rows."""
     alias = _chosen(request.GET.get("server"), list(servers))
     window = _chosen(request.GET.get("window"), list(WINDOWS))
-    inspector = Inspector(servers[alias])
     context: dict[str, Any] = {
         "server": alias,
         "servers": list(servers),
@@ -56,6 +55,10 @@ def panels(request: HttpRequest, site: AdminSite) -> dict[str, Any]:
         "may": _permissions(request),
         "problems": [],
     }
+    try:
+        inspector = Inspector(servers[alias])
+    except MachineryError as error:
+        return {**context, "problems": [str(error)]}
     for permission, panel in _PANELS:
         if context["may"][permission]:
             _add(context, panel, inspector, WINDOWS[window][0])

@@ -12,8 +12,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from django_machinery.admin.search import known_names, newest
-from django_machinery.handler import servers
+from django_machinery.admin.search import known_names, newest, usable_servers
 from django_machinery.models import QueueControl, TaskState, WorkerProcess
 from django_machinery.protocol.states import STATES
 
@@ -107,8 +106,9 @@ class QueueFilter(ValueFilter):
     parameter_name = "queue"
 
     def values(self) -> Iterable[str]:
-        configured = {servers[alias].config.default_queue for alias in servers}
-        declared = {task.queue for alias in servers for task in servers[alias].registry.definitions if task.queue}
+        known = usable_servers()
+        configured = {server.config.default_queue for server in known}
+        declared = {task.queue for server in known for task in server.registry.definitions if task.queue}
         controlled = set(QueueControl.objects.values_list("queue", flat=True)[:100])
         return sorted(configured | declared | controlled)
 

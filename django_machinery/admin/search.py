@@ -10,6 +10,7 @@ import json
 import re
 import shlex
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,10 +19,12 @@ from django.db.models.functions import StrIndex
 from django.db.models.lookups import GreaterThan
 
 from django_machinery.admin.shown import Shown
+from django_machinery.exceptions import MachineryError
 from django_machinery.handler import servers
 
 if TYPE_CHECKING:
     from django_machinery.models import TaskState
+    from django_machinery.server import Server
 
 WINDOW = 100_000
 """The newest rows that are searched without an index."""
@@ -86,9 +89,18 @@ def newest(rows: QuerySet[TaskState]) -> QuerySet[TaskState]:
     return rows if edge is None else rows.filter(id__gt=edge)
 
 
+def usable_servers() -> list[Server]:
+    """The servers of the settings, less those whose settings or libraries do not serve here."""
+    found = []
+    for alias in servers:
+        with suppress(MachineryError):
+            found.append(servers[alias])
+    return found
+
+
 def known_names() -> list[str]:
     """The tasks that this process knows, of all servers."""
-    return sorted({name for alias in servers for name in servers[alias].get_registered_task_names()})
+    return sorted({name for server in usable_servers() for name in server.get_registered_task_names()})
 
 
 def _words(term: str) -> Sequence[str]:

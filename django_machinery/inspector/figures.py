@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from django.db.models import Sum
 from django.utils import timezone
 
 from django_machinery.histogram import Histogram
@@ -22,9 +21,15 @@ LONGEST_STEP = timedelta(hours=2)
 
 
 class _Row(NamedTuple):
+    minute: datetime
+    outcome: str
+    runs: int
     name: str
     wait_hist: str
     run_hist: str
+
+
+_COLUMNS = ("minute", "outcome", "count", "name", "wait_hist", "run_hist")
 
 
 class Figures:
@@ -39,10 +44,9 @@ class Figures:
         step = _step(window)
         now = _floor(datetime.now(UTC), step)
         start = now - window + step
-        sums = self._stats.filter(minute__gte=timezone.now() - window).order_by().values_list("minute", "outcome")
         counts: Counter[tuple[datetime, str]] = Counter()
-        for minute, outcome, count in sums.annotate(Sum("count")):
-            counts[_floor(_aware(minute), step), outcome] += count
+        for row in self._rows(window):
+            counts[_floor(_aware(row.minute), step), row.outcome] += row.runs
         return [
             Point(at, *(counts[at, outcome] for outcome in ("succeeded", "failed", "retried")))
             for at in (start + step * index for index in range(window // step))
@@ -66,7 +70,7 @@ class Figures:
     def _rows(self, window: timedelta) -> Iterable[_Row]:
         if window not in self._read:
             recent = self._stats.filter(minute__gte=timezone.now() - window)
-            self._read[window] = [_Row(*row) for row in recent.values_list(*_Row._fields)]
+            self._read[window] = [_Row(*row) for row in recent.values_list(*_COLUMNS)]
         return self._read[window]
 
 

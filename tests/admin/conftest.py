@@ -1,6 +1,7 @@
 """The tests of the admin pages have settings of their own: under others they are left out."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -16,7 +17,7 @@ def staff(db: None) -> MakeUser:
     """Make a client that is logged in as a member of staff with these permissions: `staff("view_taskstate")`."""
     from django.contrib.auth.models import Permission, User
 
-    def make(*codenames: str, **options: bool) -> Client:
+    def make(*codenames: str, **options: Any) -> Client:
         user = User.objects.create_user(f"user{User.objects.count()}", password="x", is_staff=True)
         granted = Permission.objects.filter(content_type__app_label="machinery", codename__in=codenames)
         assert granted.count() == len(set(codenames))

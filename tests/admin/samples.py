@@ -191,6 +191,5 @@ def _group() -> None:
     members = []
     for index, task in enumerate(task_states(10, seed=3)):
         task.uuid, task.group_uuid, task.group_index = f"task_member_{index}", "group_sample", index
-        task.created_at = now - timedelta(minutes=3)
         members.append(task)
     TaskState.objects.bulk_create(members)

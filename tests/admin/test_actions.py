@@ -46,7 +46,7 @@ def test_an_action_leaves_an_audit_row_for_each_object(operator: Client):
     tasks = send_failing(2)
     act(operator, "retry", *tasks)
     entries = LogEntry.objects.order_by("object_id")
-    assert [(entry.user.username, entry.object_id, entry.change_message) for entry in entries] == [
+    assert [(entry.user.get_username(), entry.object_id, entry.change_message) for entry in entries] == [
         ("ada", str(task.pk), "Run again") for task in tasks
     ]
     history = operator.get(reverse("admin:machinery_taskstate_history", args=[tasks[0].pk]))

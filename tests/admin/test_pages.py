@@ -4,9 +4,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib import admin
 from django.db import connection
-from django.test import Client
+from django.test import Client, override_settings
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
@@ -100,6 +101,14 @@ def test_one_server_that_does_not_answer_costs_its_panel_alone(operator: Client,
     assert "the broker is away" in page
     assert "web0.example.com" in page
     assert "the broker is away" in operator.get("/admin/machinery/queuecontrol/").content.decode()
+
+
+def test_a_server_that_cannot_be_used_here_is_told_and_spoils_no_list(operator: Client):
+    broken = {"BROKER": "nothing://here", "RESULT_BACKEND": "nothing://here", "LOCK": "nothing://here"}
+    with override_settings(MACHINERY={**settings.MACHINERY, "broken": broken}):
+        assert "nothing" in operator.get(DASHBOARD, {"server": "broken"}).content.decode()
+        assert "nothing" in operator.get("/admin/machinery/queuecontrol/").content.decode()
+        assert operator.get("/admin/machinery/taskstate/").status_code == 200
 
 
 def test_a_task_is_found_by_its_uuid_here_and_in_the_backends(operator: Client, monkeypatch: pytest.MonkeyPatch):

@@ -1,7 +1,7 @@
 """Every address and every action, for everybody who should and should not."""
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import pytest
 from django.contrib import admin
@@ -108,7 +108,7 @@ def test_no_action_is_missing_here():
         (model._meta.model_name, action.name)
         for model, page in admin.site._registry.items()
         if model._meta.app_label == "machinery" and model._meta.model_name != "schedule"
-        for action in page.actions or ()
+        for action in cast(Any, page.actions) or ()
     }
     assert found == set(ACTIONS)
 

@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +119,7 @@ def _measure(rows: int) -> None:
     client.force_login(User.objects.create_superuser("ada"))
     failed = TaskState.objects.filter(state="FAILURE").latest("id").pk
     print(f"{rows:,} task states on PostgreSQL\n\n{'page':28}{'median ms':>10}{'longest ms':>11}{'queries':>9}")  # noqa: T201
-    kept = [_page(name, lambda url=url: client.get(url.format(failed=failed))) for name, url in PAGES.items()]
+    kept = [_page(name, partial(client.get, url.format(failed=failed))) for name, url in PAGES.items()]
     sys.exit(0 if all(kept) else f"more than {LIMIT_MS} ms or {LIMIT_QUERIES} queries")
 
 

@@ -21,7 +21,7 @@ collect_ignore_glob = [] if "django.contrib.admin" in settings.INSTALLED_APPS el
 
 INSTALL = "Chromium is not available: apt-get install chromium; pip install playwright axe-playwright-python"
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
-SIZES = {"wide": {"width": 1280, "height": 900}, "narrow": {"width": 390, "height": 844}}
+SIZES: dict[str, Any] = {"wide": {"width": 1280, "height": 900}, "narrow": {"width": 390, "height": 844}}
 
 # Playwright's event loop runs in the thread of the tests, where Django would refuse its own synchronous calls.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
@@ -64,7 +64,7 @@ def open_page(chromium: "Browser", site: str) -> "Iterator[Callable[..., Page]]"
             base_url=site,
             viewport=SIZES[size],
             color_scheme=scheme,
-            java_script_enabled=scripts,  # type: ignore[arg-type]
+            java_script_enabled=scripts,
         )
         contexts.append(context)
         context.add_cookies([{"name": "sessionid", "value": _session(), "url": site}])

@@ -6,7 +6,7 @@ import random
 from collections import Counter
 
 from django.db import connections
-from django.db.models import Count, Max, Min, QuerySet
+from django.db.models import Count, QuerySet
 
 from django_machinery.models import TaskState
 from django_machinery.protocol.states import STATES
@@ -25,29 +25,30 @@ _BOUNDED = "(SELECT COUNT(*) FROM (SELECT 1 FROM machinery_task_state WHERE {} O
 
 def count_states(alias: str, server: str | None) -> dict[str, int]:
     """The number of tasks in each state; of one server, or of all: that is quicker, for the index knows no servers."""
+    first, last, counts = _bounded(alias, server)
+    many = [state for state, count in counts.items() if count > BOUND]
+    if not many:
+        return counts
     tasks = TaskState.objects.using(alias)
     tasks = tasks if server is None else tasks.filter(server=server)
-    first, last = TaskState.objects.using(alias).aggregate(Min("id"), Max("id")).values()
-    if first is None or last - first < EXACT:
-        return {**dict.fromkeys(STATES, 0), **dict(tasks.order_by().values_list("state").annotate(Count("id")))}
-    counts = _bounded(alias, server)
-    many = [state for state, count in counts.items() if count > BOUND]
-    if many:
-        sampled = _sampled(tasks, first, last)
-        few = sum(count for state, count in counts.items() if state not in many)
-        share = (sampled.total() - few) / (sum(sampled[state] for state in many) or 1)
-        counts |= {state: max(round(sampled[state] * share), BOUND) for state in many}
-    return counts
+    if last - first < EXACT:
+        return {**counts, **dict(tasks.order_by().values_list("state").annotate(Count("id")))}
+    sampled = _sampled(tasks, first, last)
+    few = sum(count for state, count in counts.items() if state not in many)
+    share = (sampled.total() - few) / (sum(sampled[state] for state in many) or 1)
+    return counts | {state: max(round(sampled[state] * share), BOUND) for state in many}
 
 
-def _bounded(alias: str, server: str | None) -> dict[str, int]:
-    """In one statement: how many tasks are in each state, up to one more than `BOUND`."""
+def _bounded(alias: str, server: str | None) -> tuple[int, int, dict[str, int]]:
+    """In one statement: the first id and the last, and how many tasks each state has, up to one more than `BOUND`."""
     condition = "state = %s" if server is None else "state = %s AND server = %s"
-    columns = ", ".join([_BOUNDED.format(condition, BOUND + 1)] * len(STATES))
+    ends = [f"(SELECT {end}(id) FROM machinery_task_state)" for end in ("MIN", "MAX")]
+    columns = ", ".join(ends + [_BOUNDED.format(condition, BOUND + 1)] * len(STATES))
     values = [value for state in STATES for value in (state, server) if value is not None]
     with connections[alias].cursor() as cursor:
         cursor.execute(f"SELECT {columns}", values)
-        return dict(zip(STATES, cursor.fetchone(), strict=True))
+        first, last, *counts = cursor.fetchone()
+        return first or 0, last or 0, dict(zip(STATES, counts, strict=True))
 
 
 def _sampled(tasks: QuerySet[TaskState], first: int, last: int) -> Counter[str]:

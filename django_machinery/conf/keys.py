@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from django_machinery.conf.kinds import (
@@ -25,6 +26,8 @@ from django_machinery.conf.urls import redact
 from django_machinery.protocol.codec import DEFAULT_LIMITS, Limits
 
 T = TypeVar("T")
+
+_limits = lru_cache(maxsize=64)(Limits)  # asked for with each message
 
 MASKED = (
     *("password", "passwd", "passphrase", "secret", "token", "api_key", "access_key", "private_key"),
@@ -197,7 +200,7 @@ class ServerConfig:
     @property
     def limits(self) -> Limits:
         """The bounds within which messages are decoded."""
-        return Limits(self.max_message_bytes, self.max_message_depth, self.max_message_elements)
+        return _limits(self.max_message_bytes, self.max_message_depth, self.max_message_elements)
 
     def __repr__(self) -> str:
         urls = ", ".join(redact(url) for url in (self.broker, self.result_backend, self.lock))

@@ -1,8 +1,9 @@
 """Settings of the product's processes: one store, the app with all its defaults."""
 
+import os
 from typing import Any
 
-from tests.benchmarks.target import SQLITE_PRAGMAS, Target
+from tests.benchmarks.target import SQLITE_PRAGMAS, STATS, Target
 
 TARGET = Target.of_environment()
 
@@ -26,4 +27,4 @@ ENGINES: dict[str, dict[str, Any]] = {
 }
 DATABASES = {"default": ENGINES["sqlite" if TARGET.engine == "redis" else TARGET.engine]}
 URL = TARGET.host if TARGET.engine == "redis" else "orm://default"
-MACHINERY = {"default": {"BROKER": URL, "RESULT_BACKEND": URL, "LOCK": URL}}
+MACHINERY = {"default": {"BROKER": URL, "RESULT_BACKEND": URL, "LOCK": URL, "STATS": os.environ.get(STATS) != "0"}}

@@ -7,6 +7,7 @@ import sqlite3
 from dataclasses import dataclass
 
 VARIABLE = "BENCHMARK_TARGET"
+STATS = "BENCHMARK_STATS"  # 0: the product records no figures
 SQLITE_PRAGMAS = ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=NORMAL")
 
 

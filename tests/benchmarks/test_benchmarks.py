@@ -139,3 +139,9 @@ def test_the_profile_charges_the_package_for_what_it_calls(tmp_path: Path):
     assert lines[0].split() == ["12.0", "in", "all"]
     assert ["10.0", "serve", "(django_machinery/worker/pool.py)"] in [line.split() for line in lines]
     assert ["2.0", "run", "(django_machinery/worker/child.py)"] in [line.split() for line in lines]
+
+
+def test_what_figures_for_charts_cost_is_measured_in_pairs():
+    output = output_of("tests.benchmarks.recording", "--pairs", "2", "--tasks", "1000", "--engine", "sqlite")
+    assert output.count(" without\n") == 2
+    assert "half of the 2 pairs" in output

@@ -1,14 +1,14 @@
-"""Sending an index and following it, for the page and the command alike."""
+"""Sending an index and following it, for the page, the command and the nightly schedule alike."""
 
 from dataclasses import dataclass
 
 from django.db import transaction
 
-from django_machinery import AsyncResult, Chord, ChordResult, Group, TaskFailed, TaskUnknown, send_chord, servers
+from django_machinery import AsyncResult, Chord, ChordResult, Group, TaskFailed, TaskUnknown, send_chord, servers, task
 from django_machinery.models import Schedule
 from testproject.codeindex.models import Index
 from testproject.codeindex.packages import python_files
-from testproject.codeindex.tasks import index_file, index_newest, merge_index
+from testproject.codeindex.tasks import index_file, merge_index
 
 NIGHTLY = "Index the newest package again"
 """The schedule that comes with the first index. It is in the admin, to be changed or deleted there."""
@@ -38,6 +38,16 @@ def send_index(package: str) -> tuple[Index, ChordResult]:
     index.group_uuid, index.callback_uuid = result.group.uuid, result.uuid
     index.save()
     return index, result
+
+
+@task
+def index_newest() -> str:
+    """Index the package again that was indexed last; returns its name, empty where there is none."""
+    newest = Index.objects.first()
+    if newest is None:
+        return ""
+    send_index(newest.package)
+    return newest.package
 
 
 def follow(index: Index) -> Standing:

@@ -59,18 +59,6 @@ def _total(index: Index) -> tuple[Counter[str], Counter[str], int]:
 
 
 @task
-def index_newest() -> str:
-    """Index the package again that was indexed last; returns its name, empty where there is none."""
-    from testproject.codeindex.indexing import send_index  # which sends the tasks of this module
-
-    newest = Index.objects.first()
-    if newest is None:
-        return ""
-    send_index(newest.package)
-    return newest.package
-
-
-@task
 def largest_file(package: str) -> str:
     """The path of the package's largest Python file."""
     return max(python_files(package), key=lambda path: source_file(path).stat().st_size)

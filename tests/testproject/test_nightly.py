@@ -8,9 +8,8 @@ from django_machinery import servers
 from django_machinery.models import Schedule
 from django_machinery.scheduler.scheduler import Scheduler
 from django_machinery.testing import run_tasks
-from testproject.codeindex.indexing import NIGHTLY, send_index
+from testproject.codeindex.indexing import NIGHTLY, index_newest, send_index
 from testproject.codeindex.models import Index
-from testproject.codeindex.tasks import index_newest
 
 pytestmark = pytest.mark.django_db
 PACKAGE = "xdist"

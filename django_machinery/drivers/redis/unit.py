@@ -7,7 +7,8 @@ together with the settling. A crash in between brings the message back, and with
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Protocol
 
 from django_machinery.drivers.redis.program import LOST, OVERTAKEN, Program
 from django_machinery.drivers.redis.states import add_states
@@ -17,12 +18,25 @@ from django_machinery.seams.backend import StateChange
 from django_machinery.seams.unit import Bury, OrderedUnit, Outcome, Publish, Verdict
 
 if TYPE_CHECKING:
-    from django_machinery.drivers.redis.broker import RedisBroker
+    from django_machinery.drivers.redis.client import Client
     from django_machinery.drivers.redis.consumer import RedisConsumer
+    from django_machinery.drivers.redis.lanes import Lane
     from django_machinery.protocol.signature import Signature
     from django_machinery.seams.backend import ResultBackend
 
 _VERDICTS = {LOST: Verdict.FENCED, OVERTAKEN: Verdict.OVERTAKEN}
+
+
+class Post(Protocol):
+    """What a unit needs of its broker: where messages go, and what would be sent to it meanwhile."""
+
+    client: Client
+    keep: int
+    """Seconds that states are kept."""
+
+    def collecting(self) -> AbstractContextManager[tuple[list[StateChange], list[Signature]]]: ...
+
+    def lane(self, signature: Signature) -> Lane: ...
 
 
 class GroupUnit(OrderedUnit):
@@ -52,7 +66,7 @@ class RedisUnit(GroupUnit):
     """What an outcome triggers is worked out as in the ordered unit; it is written as the module says."""
 
     def __init__(
-        self, broker: RedisBroker, consumer: RedisConsumer, backend: ResultBackend, publish: Publish, bury: Bury
+        self, broker: Post, consumer: RedisConsumer, backend: ResultBackend, publish: Publish, bury: Bury
     ) -> None:
         super().__init__(consumer, backend, publish, bury)
         self._broker = broker

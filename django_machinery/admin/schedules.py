@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
+from django_machinery.admin.base import permitted
 from django_machinery.admin.invocations import Row
 from django_machinery.admin.schedule_form import ScheduleForm, told
 from django_machinery.exceptions import DecodeError, MachineryError
@@ -56,6 +57,12 @@ class ScheduleAdmin(ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Schedule | None = None) -> bool:
         return super().has_delete_permission(request, obj) and not _is_declared(obj)
+
+    def has_run_now_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request) and permitted(request, "run_now", "schedule")
+
+    def has_switch_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request) and permitted(request, "switch", "schedule")
 
     def get_form(self, request: HttpRequest, obj: Schedule | None = None, change: bool = False, **kwargs: Any) -> Any:
         """`tasks` is no field of the table: the form adds it."""
@@ -115,15 +122,15 @@ class ScheduleAdmin(ModelAdmin):
             return f"{at} {state}"
         return format_html('<a href="{}">{}</a> {}', link, at, state)
 
-    @admin.action(description=_("Enable"), permissions=["change"])
+    @admin.action(description=_("Enable"), permissions=["switch"])
     def enable(self, request: HttpRequest, schedules: QuerySet[Schedule]) -> None:
         self._switch(request, schedules, on=True)
 
-    @admin.action(description=_("Disable"), permissions=["change"])
+    @admin.action(description=_("Disable"), permissions=["switch"])
     def disable(self, request: HttpRequest, schedules: QuerySet[Schedule]) -> None:
         self._switch(request, schedules, on=False)
 
-    @admin.action(description=_("Run now"), permissions=["change"])
+    @admin.action(description=_("Run now"), permissions=["run_now"])
     def run_now(self, request: HttpRequest, schedules: QuerySet[Schedule]) -> None:
         """Send what they are for, besides their ticks; those of the code too."""
         sent = 0

@@ -320,6 +320,10 @@ class Migration(migrations.Migration):
             ],
             options={
                 "db_table": "machinery_schedule",
+                "permissions": [
+                    ("run_now_schedule", "Can run schedules now"),
+                    ("switch_schedule", "Can enable and disable schedules"),
+                ],
                 "ordering": ("server", "name"),
                 "indexes": [models.Index(fields=["enabled", "next_at"], name="machinery_schedule_next")],
                 "constraints": [models.UniqueConstraint(fields=("server", "name"), name="machinery_schedule_name")],

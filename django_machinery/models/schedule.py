@@ -130,6 +130,10 @@ class Schedule(models.Model):
 
     class Meta:
         db_table = "machinery_schedule"
+        permissions: ClassVar = [
+            ("run_now_schedule", "Can run schedules now"),
+            ("switch_schedule", "Can enable and disable schedules"),
+        ]
         ordering = ("server", "name")
         constraints: ClassVar = [models.UniqueConstraint(fields=["server", "name"], name="machinery_schedule_name")]
         indexes: ClassVar = [models.Index(fields=["enabled", "next_at"], name="machinery_schedule_next")]

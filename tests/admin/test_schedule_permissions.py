@@ -10,7 +10,14 @@ from tests.admin.conftest import MakeUser
 
 pytestmark = pytest.mark.django_db
 
-HELD = [(), ("view",), ("view", "add"), ("view", "change"), ("view", "delete")]
+ACTIONS = ("run_now", "switch")
+HELD = [
+    (),
+    ("run_now",),
+    ("switch",),
+    ("view",),
+    *(("view", one) for one in ("add", "change", "delete", "run_now", "switch")),
+]
 LIST = "admin:machinery_schedule_changelist"
 
 
@@ -57,20 +64,18 @@ def test_a_page_takes_its_permission(held: tuple[str, ...], schedule: Schedule, 
 
 
 @pytest.mark.parametrize("held", HELD, ids=lambda held: "+".join(held) or "nothing")
-def test_an_action_takes_the_permission_to_change(
-    held: tuple[str, ...], schedule: Schedule, ran: list[str], staff: MakeUser
-):
+def test_an_action_takes_its_permission(held: tuple[str, ...], schedule: Schedule, ran: list[str], staff: MakeUser):
     client = staff(*permissions(held))
     for action in ("run_now", "disable"):
         client.post(reverse(LIST), {"action": action, "_selected_action": schedule.pk})
     schedule.refresh_from_db()
-    assert bool(ran) == ("change" in held)
-    assert schedule.enabled == ("change" not in held)
+    assert bool(ran) == ({"view", "run_now"} <= set(held))
+    assert schedule.enabled == (not {"view", "switch"} <= set(held))
 
 
 def test_nothing_is_done_by_get_without_the_token_or_a_login(schedule: Schedule, ran: list[str], staff: MakeUser):
     form = {"action": "run_now", "_selected_action": str(schedule.pk)}
-    everything = permissions(("view", "add", "change", "delete"))
+    everything = permissions(("view", "add", "change", "delete", *ACTIONS))
     assert staff(*everything).get(reverse(LIST), form, follow=True).status_code == 200
     assert staff(*everything, enforce_csrf_checks=True).post(reverse(LIST), form).status_code == 403
     assert Client().post(reverse(LIST), form).status_code == 302

@@ -11,11 +11,13 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
 from django_machinery.admin import audit
 from django_machinery.admin.paginator import BoundedPaginator
+from django_machinery.api import send_task
 from django_machinery.exceptions import MachineryError
 from django_machinery.handler import servers
 
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from django_machinery.admin.base import OperatorAdmin
     from django_machinery.server import Server
 
+ACT_ON_FILTER = "machinery.admin.act_on_filter"
+"""The task, in `bulk`, that does an action with everything that a filter finds."""
 CHUNK = 500
 """Rows that are handled between two looks at what is left."""
 IN_REQUEST = 1_000
@@ -87,9 +91,10 @@ class OperatorAction:
         admin.message_user(request, text % self._words(changed=changed, asked=len(rows)), level)
 
     def _send(self, admin: OperatorAdmin[Any], request: HttpRequest) -> None:
-        from django_machinery.admin.bulk import send  # which runs the actions that are defined here
-
-        uuid, link = send(admin, self.name, request)
+        site = admin.admin_site.name
+        args = [site, admin.opts.label_lower, self.name, request.GET.urlencode(), str(request.user.pk)]
+        uuid = send_task(ACT_ON_FILTER, args=args, server=next(iter(servers))).uuid
+        link = f"{reverse('admin:machinery_taskstate_find', current_app=site)}?uuid={uuid}"
         audit.record(request.user, admin.model, self.label, summary=_("all that match %(filter)s, by task %(uuid)s") % {
             "filter": request.GET.urlencode() or _("no filter"), "uuid": uuid
         }, destroyed=self.destroys)  # fmt: skip

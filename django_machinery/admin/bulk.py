@@ -8,11 +8,9 @@ from django.contrib.admin.sites import AdminSite, all_sites
 from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, QueryDict
-from django.urls import reverse
 
-from django_machinery.admin.actions import CHUNK, OperatorAction
+from django_machinery.admin.actions import ACT_ON_FILTER, CHUNK, OperatorAction
 from django_machinery.declare import task
-from django_machinery.handler import servers
 from django_machinery.worker.context import TaskContext
 
 if TYPE_CHECKING:
@@ -21,17 +19,7 @@ if TYPE_CHECKING:
     from django_machinery.admin.base import OperatorAdmin
 
 
-def send(admin: OperatorAdmin[Any], action: str, request: HttpRequest) -> tuple[str, str]:
-    """Let a worker do `action` with all that the list of this request shows; the task's UUID, and its page."""
-    bulk = act_on_filter.using(server=next(iter(servers)))
-    sent = bulk.send(
-        admin.admin_site.name, admin.opts.label_lower, action, request.GET.urlencode(), str(request.user.pk)
-    )
-    find = reverse("admin:machinery_taskstate_find", current_app=admin.admin_site.name)
-    return sent.uuid, f"{find}?uuid={sent.uuid}"
-
-
-@task(name="machinery.admin.act_on_filter", takes_context=True)
+@task(name=ACT_ON_FILTER, takes_context=True)
 def act_on_filter(context: TaskContext, site: str, model: str, action: str, query: str, user: str) -> int:
     """Do `action` with every row that the filter `query` finds now; returns how many it changed.
 

@@ -102,6 +102,10 @@ class ChildProcess:
         except EOFError:
             self.mute = True
 
+    def excuse(self) -> None:
+        """Take it for one that has moved just now."""
+        self._beaten = monotonic()
+
     def kill(self) -> None:
         """End it at once, also one that is stopped or hangs."""
         self._process.kill()

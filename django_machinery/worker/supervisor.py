@@ -58,6 +58,7 @@ class Supervisor:
         self._drained = False
         self._stopping_since: float | None = None
         self._quitting_since: float | None = None
+        self._enforced_at = monotonic()
         self._beacon = Beacon(plan.heartbeat_file, lambda: announce(self._description()))
         self._failure: Exception | None = None
         self._status = ExitStatus.DONE
@@ -229,6 +230,9 @@ class Supervisor:
 
     def _enforce(self) -> None:
         now = monotonic()
+        if now - self._enforced_at > 0.5 * self._server.config.lease:
+            self._excuse_all()
+        self._enforced_at = now
         for child in self._children.values():
             if not child.moves(HUNG * self._server.config.lease) or child.overdue(GRACE):
                 child.kill()
@@ -238,6 +242,11 @@ class Supervisor:
         elif self._quitting_since is not None and now - self._quitting_since > GRACE:
             for child in self._children.values():
                 child.kill()
+
+    def _excuse_all(self) -> None:
+        """This process stood still itself: that nothing was heard meanwhile says nothing about its children."""
+        for child in self._children.values():
+            child.excuse()
 
     def _lose(self, token: str) -> None:
         child = self._children.get(token)

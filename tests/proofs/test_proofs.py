@@ -23,7 +23,7 @@ def test_a_killed_worker_s_messages_are_run_by_another_within_20_seconds(place: 
 
 @on_databases("default")
 def test_a_worker_that_was_frozen_past_its_lease_changes_nothing_when_it_wakes(database: str, tmp_path: Path):
-    with site(database, tmp_path, LEASE=6.0) as place:
+    with site(database, tmp_path) as place:
         assert_kept(frozen.prove(place))
 
 

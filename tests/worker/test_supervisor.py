@@ -67,3 +67,34 @@ def test_while_a_broker_is_waited_for_a_signal_ends_it_at_once():
     assert time.monotonic() - started < 10
     assert len(told) == 1
     assert said == ["STOPPING: running tasks may finish; the next signal ends them"]
+
+
+class Silent:
+    """Stands for a child that has not been heard of for long."""
+
+    def __init__(self) -> None:
+        self.killed = self.excused = False
+
+    def moves(self, within: float) -> bool:
+        return self.excused
+
+    def overdue(self, grace: float) -> bool:
+        return False
+
+    def excuse(self) -> None:
+        self.excused = True
+
+    def kill(self) -> None:
+        self.killed = True
+
+
+def test_a_supervisor_that_stood_still_itself_ends_no_child_for_its_silence():
+    supervisor, _, _ = supervisor_of(Refusing)
+    child: Any = Silent()
+    supervisor._children["token"] = child
+    supervisor._enforced_at -= supervisor._server.config.lease
+    supervisor._enforce()
+    assert (child.excused, child.killed) == (True, False)
+    child.excused = False
+    supervisor._enforce()
+    assert (child.excused, child.killed) == (False, True)

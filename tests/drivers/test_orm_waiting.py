@@ -115,11 +115,11 @@ class TestListening(OrmDrivers, BrokerTopic):
         assert len(queries) <= 4
 
     def test_a_consumer_whose_connection_is_cut_listens_again(
-        self, database: str, consumer: Consumer, publish: Publish, monkeypatch: pytest.MonkeyPatch
+        self, database: str, consumer: Any, publish: Publish, monkeypatch: pytest.MonkeyPatch
     ):
         monkeypatch.setattr(listen, "RECONNECT_EVERY", 0.0)
         with connections[database].cursor() as cursor:
-            cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")
+            cursor.execute("SELECT pg_terminate_backend(%s)", [consumer._watch._connection.info.backend_pid])
             assert cursor.fetchall() == [(True,)]
         consumer.fetch(1)
         consumer.wait(0.1)

@@ -1,9 +1,9 @@
-"""Task states: the list, the page of one task, its raw data, and tasks of stores that cannot be listed."""
+"""Task states: the list, the page of one task, its raw data, and tasks of other stores."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
@@ -40,6 +40,11 @@ if TYPE_CHECKING:
 
 LONGEST_IN_LIST = 8_000
 """Characters of a signature that the list still decodes to show its arguments."""
+NEWEST = 100
+"""States of another store that are listed."""
+
+Found: TypeAlias = tuple[str, Any, str]
+"""A server's alias, a state of its backend, and the error as it may be shown."""
 
 _SHORT = Case(When(length__lte=LONGEST_IN_LIST, then=F("signature")), default=Value(""), output_field=TextField())
 
@@ -135,14 +140,17 @@ class TaskStateAdmin(OperatorAdmin[TaskState]):
         return TemplateResponse(request, "admin/machinery/taskstate/raw.html", context)
 
     def find_view(self, request: HttpRequest) -> HttpResponse:
-        """The task with a UUID: its page here, or what the result backends of the servers know of it."""
+        """The task with a UUID: its page here, or what the result backends of the servers know of it.
+
+        Without a UUID the newest states of the backends that are not this database and can list.
+        """
         if not self.may(request, "view"):
             raise PermissionDenied
         uuid = request.GET.get("uuid", "").strip()
         here = TaskState.objects.filter(uuid=uuid).values_list("id", flat=True).first() if uuid else None
         if here is not None:
             return HttpResponseRedirect(self.url("change", here))
-        found, unreachable = _in_backends(uuid) if uuid else ([], [])
+        found, unreachable = _in_backends(uuid) if uuid else _newest_elsewhere()
         context = self.page_context(request, title=_("Find a task"), uuid=uuid, found=found, unreachable=unreachable)
         return TemplateResponse(request, "admin/machinery/taskstate/find.html", context)
 
@@ -206,14 +214,33 @@ def _args(task: TaskState) -> str:
     return "…" if arguments is None else looks.one_line(arguments)
 
 
-def _in_backends(uuid: str) -> tuple[list[tuple[str, Any, str]], list[str]]:
-    """What each server's backend knows of a task with its error, and the servers that cannot be reached."""
-    found, unreachable = [], []
+def _in_backends(uuid: str) -> tuple[list[Found], list[str]]:
+    """What each server's backend knows of a task, and the servers that cannot be reached."""
+
+    def ask(server: Server) -> list[Any]:
+        state = Inspector(server).state(uuid)
+        return [] if state is None else [state]
+
+    return _ask_all(ask)
+
+
+def _newest_elsewhere() -> tuple[list[Found], list[str]]:
+    """The newest states of each server whose states are not in this database, as far as they can be listed."""
+
+    def ask(server: Server) -> list[Any]:
+        return [] if server.backend.supports_transactions else Inspector(server).states(NEWEST)
+
+    return _ask_all(ask)
+
+
+def _ask_all(ask: Callable[[Server], list[Any]]) -> tuple[list[Found], list[str]]:
+    found: list[Found] = []
+    unreachable = []
     for alias in servers:
         try:
-            state = Inspector(servers[alias]).state(uuid)
+            states = ask(servers[alias])
         except MachineryError:
             unreachable.append(alias)
         else:
-            found += [(alias, state, Shown(alias, "").text(state.error))] if state is not None else []
+            found += [(alias, state, Shown(alias, "").text(state.error)) for state in states]
     return found, unreachable

@@ -117,7 +117,7 @@ class ResultBackend:
         raise NotImplementedError
 
     def count_states(self) -> dict[str, int]:
-        """How many tasks of this server are in each state: exactly up to 100,000, beyond that about."""
+        """How many tasks of this server are in each state: exactly while there are few, of 20,000 and more about."""
         raise NotImplementedError
 
     def wait(self, uuids: Sequence[str], timeout: float) -> list[TaskState | None]:

@@ -20,6 +20,8 @@ from django_machinery.inspector import Inspector, Point
 from django_machinery.models import TaskState
 from django_machinery.protocol.codec import encode_signature
 from django_machinery.protocol.signature import Arg
+from django_machinery.protocol.states import PENDING
+from django_machinery.seams.backend import StateChange
 from tests.admin import samples
 from tests.admin.rows import WHEN, make_rows
 
@@ -121,6 +123,21 @@ def test_a_task_is_found_by_its_uuid_here_and_in_the_backends(operator: Client, 
     page = operator.get(url, {"uuid": "elsewhere"}).content.decode()
     assert "plain" in page
     assert "FAILURE" in page
+
+
+def test_states_of_other_stores_are_listed_the_newest_first(operator: Client):
+    make_rows()
+    eager = dict.fromkeys(("BROKER", "RESULT_BACKEND", "LOCK"), "eager://")
+    url = reverse("admin:machinery_taskstate_find")
+    with override_settings(MACHINERY={**settings.MACHINERY, "elsewhere": eager}):
+        sent = [Signature.of(name, uuid=f"task_{name}") for name in ("old", "<b>new")]
+        for signature in sent:
+            servers["elsewhere"].backend.set_states([StateChange(signature, PENDING)])
+        page = operator.get(url).content.decode()
+        assert page.index("?uuid=task_%3Cb%3Enew") < page.index("?uuid=task_old")
+        assert "&lt;b&gt;new" in page
+        assert "plain" not in page, "a task of this database is in its own list"
+        assert "&lt;b&gt;new" in operator.get(url, {"uuid": "task_<b>new"}).content.decode()
 
 
 def test_a_page_of_a_row_that_is_gone_says_so(operator: Client):

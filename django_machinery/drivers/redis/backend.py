@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from heapq import nlargest
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from django_machinery.drivers.redis.clients import open_client
@@ -14,6 +18,7 @@ from django_machinery.drivers.redis.states import CHUNK, add_states, lifetime, r
 from django_machinery.drivers.redis.watching import Watches
 from django_machinery.exceptions import BackendUnavailable, DecodeError
 from django_machinery.protocol.codec import decode_state
+from django_machinery.protocol.states import STATES
 from django_machinery.seams.backend import GroupProgress, ResultBackend, StateChange
 
 if TYPE_CHECKING:
@@ -24,10 +29,16 @@ if TYPE_CHECKING:
 OUTAGE = 10.0
 """Seconds for which who waits for a result bears with a Redis that is away: a failover takes less."""
 PAUSE = 0.25
+LISTED = 100_000
+"""Keys that are looked at for the newest states: Redis has no list of them."""
+COUNTED = 20_000
+"""Keys that states are counted in. Of more, these stand for all."""
 
 
 class RedisBackend(ResultBackend):
     """Everything expires: states after RESULTS_EXPIRE_IN, or an hour, as in Go."""
+
+    supports_listing = True
 
     def __init__(self, url: str, config: ServerConfig) -> None:
         super().__init__(url, config)
@@ -49,6 +60,15 @@ class RedisBackend(ResultBackend):
 
     def get_states(self, uuids: Sequence[str]) -> list[TaskState | None]:
         return [self._state(text) for text in self._read(uuids)]
+
+    def list_states(self, limit: int, before: datetime | None = None) -> list[TaskState]:
+        states = (state for state in self._all_states(LISTED) if before is None or state.created_at < before)
+        return nlargest(limit, states, key=attrgetter("created_at"))
+
+    def count_states(self) -> dict[str, int]:
+        counted = Counter(state.state for state in self._all_states(COUNTED))
+        share = max(1.0, self._client.size() / COUNTED)
+        return {state: round(counted[state] * share) for state in STATES}
 
     def wait(self, uuids: Sequence[str], timeout: float) -> list[TaskState | None]:
         deadline = time.monotonic() + timeout
@@ -107,6 +127,18 @@ class RedisBackend(ResultBackend):
         chunks = [uuids[start : start + CHUNK] for start in range(0, len(uuids), CHUNK)]
         replies = self._client.calls([(chunk[0], ("MGET", *chunk)) for chunk in chunks])
         return [text for reply in replies for text in reply]
+
+    def _all_states(self, most: int) -> Iterator[TaskState]:
+        """Those among about the first `most` keys, each once. Go's groups, and what others keep, are no states."""
+        seen: set[str] = set()
+        for page in self._client.scan():
+            fresh = [key for key in dict.fromkeys(page) if key not in seen]
+            seen.update(fresh)
+            for key, state in zip(fresh, self.get_states(fresh), strict=True):
+                if state is not None and state.task_uuid == key:
+                    yield state
+            if len(seen) >= most:
+                return
 
     def _state(self, text: bytes | None) -> TaskState | None:
         """None also for what is no state: somebody else's key."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import redis
@@ -16,6 +16,10 @@ from django_machinery.drivers.redis.script import Command
 if TYPE_CHECKING:
     from django_machinery.conf import ServerConfig
     from django_machinery.drivers.redis.address import Address
+
+
+PAGE = 1000
+"""Keys that one step of a scan looks at, about."""
 
 
 class Client:
@@ -53,6 +57,18 @@ class Client:
                 raise translate(reply, self.errors) from reply
         return replies
 
+    def scan(self) -> Iterator[list[str]]:
+        """The keys of all strings on all servers, in pages: one that moves meanwhile comes twice, or not at all."""
+        for pool in self._all_pools():
+            cursor = b""
+            while cursor != b"0":
+                cursor, keys = self._ask(pool, ("SCAN", cursor or b"0", "COUNT", PAGE, "TYPE", "string"))
+                yield [key.decode(errors="replace") for key in keys]
+
+    def size(self) -> int:
+        """How many keys there are, on all servers."""
+        return sum(self._ask(pool, ("DBSIZE",)) for pool in self._all_pools())
+
     def line(self, key: str) -> Line:
         """A connection of the caller's own to where `key` is, for commands that wait."""
         with translated(self.errors):
@@ -65,10 +81,21 @@ class Client:
     def close(self) -> None:
         raise NotImplementedError
 
+    def _ask(self, pool: Pool, command: Command) -> Any:
+        with translated(self.errors):
+            (reply,) = pool.exchange([command])
+            if isinstance(reply, redis.ResponseError):
+                raise reply
+        return reply
+
     def _exchange(self, commands: Sequence[tuple[str, Command]]) -> list[Any]:
         raise NotImplementedError
 
     def _pool(self, key: str) -> Pool:
+        raise NotImplementedError
+
+    def _all_pools(self) -> Sequence[Pool]:
+        """One for each server that has keys."""
         raise NotImplementedError
 
 
@@ -90,3 +117,6 @@ class SingleClient(Client):
 
     def _pool(self, key: str) -> Pool:
         return self._only
+
+    def _all_pools(self) -> Sequence[Pool]:
+        return [self._only]

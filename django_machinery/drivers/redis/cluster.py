@@ -13,6 +13,7 @@ from redis.connection import AbstractConnection
 from redis.crc import key_slot
 
 from django_machinery.drivers.redis.client import Client
+from django_machinery.drivers.redis.errors import translated
 from django_machinery.drivers.redis.pool import Pool, exchange, send
 from django_machinery.drivers.redis.script import Command
 
@@ -56,6 +57,11 @@ class ClusterClient(Client):
 
     def _pool(self, key: str) -> Pool:
         return self._pool_of(self.place(key))
+
+    def _all_pools(self) -> Sequence[Pool]:
+        with translated(self.errors):
+            self._find_slots()
+        return [self._pool_of(host) for host in dict.fromkeys(self._slots.values())]
 
     def _exchange(self, commands: Sequence[tuple[str, Command]]) -> list[Any]:
         replies: list[Any] = [None] * len(commands)

@@ -93,6 +93,18 @@ def test_no_text_becomes_part_of_a_list(operator: Client):
             assert_same_shape(page, expected, str(texts))
 
 
+def test_no_text_becomes_part_of_the_pages_of_a_schedule(operator: Client):
+    harmless: list[Structure] = []
+    for text in ("harmless", *TEXTS):
+        Schedule.objects.all().delete()
+        make_schedule(text, 1)
+        change = reverse("admin:machinery_schedule_change", args=[Schedule.objects.get().pk])
+        found = structures(operator, iter([reverse("admin:machinery_schedule_changelist"), change]))
+        harmless = harmless or found
+        for page, expected in zip(found, harmless, strict=True):
+            assert_same_shape(page, expected, text)
+
+
 def test_no_text_of_an_address_becomes_part_of_a_page(operator: Client):
     make_rows("harmless")
     tasks = reverse("admin:machinery_taskstate_changelist")

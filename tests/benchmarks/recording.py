@@ -35,9 +35,11 @@ def main(arguments: Sequence[str]) -> None:
             for stats in ("1", "0") if number % 2 else ("0", "1"):
                 os.environ[STATS] = stats
                 spent[stats] = rounds.measure(entry, Executables(), stores[options.engine], sizes)["worker"]
+            sys.stdout.write(f"pair {number + 1}: {spent['1'] or 0:.4f} with, {spent['0'] or 0:.4f} without\n")
             if spent["0"] and spent["1"]:
                 ratios.append(spent["1"] / spent["0"])
-                sys.stdout.write(f"pair {number + 1}: {spent['1']:.4f} with, {spent['0']:.4f} without\n")
+    if len(ratios) < 2:
+        raise SystemExit("Too few tasks: the workers' CPU time in them is under the clock's tick")
     low, _, high = quantiles(ratios)
     sys.stdout.write(
         f"CPU seconds with figures, of those without: x {median(ratios):.3f}, "

@@ -1,20 +1,23 @@
 """The benchmarks run and report rightly; how fast anything is, no test says."""
 
 import json
+import os
 import sys
 import venv
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 import pytest
 
-from tests.benchmarks import executables, profile, report, rounds
+from tests.benchmarks import executables, profile, recording, report, rounds
 from tests.benchmarks.contenders import ENTRIES, Entry, Role
 from tests.benchmarks.executables import Executables
 from tests.benchmarks.figures import METRICS, Figures, medians
 from tests.benchmarks.rounds import Measured, Sizes
 from tests.benchmarks.stores import Store
+from tests.benchmarks.target import STATS
 from tests.interop.go import build
 from tests.processes import Process
 from tests.services import Postgres, Redis, Service, require
@@ -141,7 +144,30 @@ def test_the_profile_charges_the_package_for_what_it_calls(tmp_path: Path):
     assert ["2.0", "run", "(django_machinery/worker/child.py)"] in [line.split() for line in lines]
 
 
-def test_what_figures_for_charts_cost_is_measured_in_pairs():
-    output = output_of("tests.benchmarks.recording", "--pairs", "2", "--tasks", "1000", "--engine", "sqlite")
-    assert output.count(" without\n") == 2
-    assert "half of the 2 pairs" in output
+def test_what_figures_for_charts_cost_is_measured_in_pairs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """The order changes from pair to pair, and a pair in which the clock has not ticked compares nothing."""
+    monkeypatch.setenv(STATS, "1")
+    asked = []
+    seconds = iter([0.2, 0.3, 0.6, 0.2, 0.0, 0.1, 0.4, 0.2])
+
+    def measure(entry: Entry, executables: Executables, store: Store, sizes: Sizes) -> Figures:
+        asked.append((entry.key, os.environ[STATS], sizes.tasks))
+        return {"worker": next(seconds)}
+
+    monkeypatch.setattr(rounds, "measure", measure)
+    monkeypatch.setattr(recording, "open_stores", lambda: nullcontext({"sqlite": None}))
+    recording.main(["--pairs", "4", "--tasks", "70", "--engine", "sqlite"])
+    assert asked == [("django_machinery on sqlite", stats, 70) for stats in "01100110"]
+    output = capsys.readouterr().out
+    assert "pair 1: 0.3000 with, 0.2000 without\n" in output
+    assert "x 2.000, half of the 3 pairs within 1.500 and 3.000" in output
+
+
+def test_pairs_that_are_too_short_are_refused(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv(STATS, "1")
+    monkeypatch.setattr(rounds, "measure", lambda *_: {"worker": 0.0})
+    monkeypatch.setattr(recording, "open_stores", lambda: nullcontext({"sqlite": None}))
+    with pytest.raises(SystemExit, match="Too few tasks"):
+        recording.main(["--pairs", "2", "--engine", "sqlite"])

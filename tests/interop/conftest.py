@@ -2,17 +2,19 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from typing import Any
 
 import pytest
 from django.test import override_settings
 
-from django_machinery import Worker, servers
+from django_machinery import AsyncResult, Worker, servers
 from django_machinery.server import Server
 from tests.contracts.support import unique
 from tests.integration.conftest import running
 from tests.interop import tasks
 from tests.interop.go import Original, build
 from tests.services.redis_stores import RedisStore, Stores, redis_stores
+from tests.waiting import wait_until
 
 __all__ = ["redis_stores"]
 
@@ -76,3 +78,10 @@ def our_worker(server: Server) -> StartWorker:
         return running(Worker(server, concurrency=concurrency))
 
     return start
+
+
+def error_callback(result: AsyncResult[Any], uuid: str) -> AsyncResult[Any]:
+    """The handle of an error callback of a failed task, once it is known: it is sent after the failure is stored."""
+    sibling = result.sibling(uuid, "record_error")
+    wait_until(lambda: result.backend.get_states([uuid])[0])
+    return sibling

@@ -13,7 +13,7 @@ from django_machinery.protocol.signature import Arg, Signature
 from django_machinery.protocol.states import FAILURE, SUCCESS
 from django_machinery.server import Server
 from tests.databases import on_databases
-from tests.interop.conftest import DRIVERS
+from tests.interop.conftest import DRIVERS, error_callback
 from tests.interop.go import Original
 from tests.interop.values import CONVERTED, REFUSED, Converted
 from tests.waiting import wait_until
@@ -81,7 +81,7 @@ def test_an_error_callback_gets_the_message_first(server: Server, original: Orig
     with original.worker():
         with pytest.raises(TaskFailed, match="it broke"):
             result.get(TIMEOUT)
-        assert result.sibling("task_alarm", "record_error").get(TIMEOUT) == "it broke"
+        assert error_callback(result, "task_alarm").get(TIMEOUT) == "it broke"
 
 
 @with_both

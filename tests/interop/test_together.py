@@ -16,7 +16,7 @@ from tests.contracts.support import unique
 from tests.databases import on_databases
 from tests.integration.conftest import running
 from tests.interop import tasks
-from tests.interop.conftest import DRIVERS, StartWorker
+from tests.interop.conftest import DRIVERS, StartWorker, error_callback
 from tests.interop.go import Original, arg, signature
 from tests.services.redis_stores import RedisStore
 from tests.waiting import wait_until
@@ -86,7 +86,7 @@ def test_a_member_that_fails_on_either_side_fails_the_chord_when_ours_ends_last(
         with running_on(server, ours):
             with pytest.raises(TaskFailed, match="broken"):
                 sent.get(TIMEOUT)
-            assert sent.group.results[0].sibling("task_alarm", "record_error").get(TIMEOUT) == "broken"
+            assert error_callback(sent.group.results[0], "task_alarm").get(TIMEOUT) == "broken"
         server.backend.purge(["task_alarm"])
 
 

@@ -4,6 +4,7 @@ import time
 
 from django.db import connections
 
+from django_machinery import Group, send_group
 from tests.acceptance.conftest import StartWorker, wait_for
 from tests.app import tasks
 from tests.databases import on_databases
@@ -43,5 +44,24 @@ def test_a_worker_may_be_started_before_its_database(
     own_database.start()
     worker.wait_for_ready()
     assert tasks.add.using(server=database).send(1, 2).get(timeout=20) == 3
+    connections[database].close()
+    assert worker.terminate() == 0
+
+
+@on_databases("postgres")
+def test_a_server_that_crashes_takes_nothing_with_it(
+    start_worker: StartWorker, own_database: DatabaseServer, database: str
+):
+    """What it had not written yet is claims, which nobody waits for: they are made again."""
+    worker = start_worker("--processes=2")
+    members = [tasks.slow.signature(20 + n % 20) for n in range(400)]
+    result = send_group(Group(*members), server=database)
+    for done in (100, 250):
+        wait_for(lambda done=done: result.progress.done >= done, worker)  # type: ignore[misc]
+        connections[database].close()
+        own_database.kill()
+        own_database.start()
+    assert result.get(timeout=60) == [20 + n % 20 for n in range(400)], worker.output
+    assert "Traceback" not in worker.output
     connections[database].close()
     assert worker.terminate() == 0

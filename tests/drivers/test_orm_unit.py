@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.db import OperationalError, connections, transaction
+from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 
 from django_machinery.conf import ServerConfig
@@ -20,7 +21,7 @@ from django_machinery.protocol.states import FAILURE, PENDING, RETRY, SUCCESS
 from django_machinery.seams.backend import Attempt, GroupProgress, ResultBackend, StateChange
 from django_machinery.seams.broker import Broker, Consumer
 from django_machinery.seams.unit import Outcome, Unit, Verdict
-from tests.contracts.backend_base import get_state, set_state, states_of
+from tests.contracts.backend_base import get_state, result, set_state, states_of
 from tests.contracts.broker_base import names_of
 from tests.contracts.support import collect, nothing_comes, race, unique
 from tests.contracts.unit import UnitContract
@@ -177,6 +178,57 @@ class TestTransactions(OrmDrivers, UnitTopic):
             assert len(calls) == tries
 
 
+class TestClaimsThatAreUndone(OrmDrivers, UnitTopic):
+    """A crash of a PostgreSQL server can undo its last claims: nobody waits until the disk has them."""
+
+    @pytest.fixture
+    def undo(self, database: str) -> Callable[[], None]:
+        def undo() -> None:
+            messages = Message.objects.using(database)
+            assert messages.update(status=Message.Status.READY, worker_id=None, claims=F("claims") - 1) == 1
+
+        return undo
+
+    def test_the_outcome_of_the_run_that_lost_its_claim_is_fenced(
+        self,
+        backend: ResultBackend,
+        unit: Unit,
+        unit_of: MakeUnit,
+        consumer: Consumer,
+        other: Consumer,
+        send: Send,
+        undo: Callable[[], None],
+    ):
+        sent = send()
+        lost = succeed(take(consumer), "1")
+        undo()
+        kept = succeed(take(other), "2")
+        assert (kept.delivery.handle, kept.delivery.claim) == (lost.delivery.handle, lost.delivery.claim)
+        assert unit.commit([lost]) == [Verdict.FENCED]
+        assert get_state(backend, sent).state == PENDING
+        assert unit_of(other).commit([kept]) == [COMMITTED]
+        assert get_state(backend, sent).results == (result("2"),)
+
+    @pytest.mark.parametrize("together", [False, True])
+    def test_of_two_runs_of_one_process_one_counts(
+        self,
+        backend: ResultBackend,
+        unit: Unit,
+        consumer: Consumer,
+        send: Send,
+        undo: Callable[[], None],
+        together: bool,
+    ):
+        sent = send()
+        first = succeed(take(consumer), "1")
+        undo()
+        second = succeed(take(consumer), "2")
+        verdicts = unit.commit([first, second]) if together else [*unit.commit([first]), *unit.commit([second])]
+        assert verdicts.count(COMMITTED) == 1
+        assert get_state(backend, sent).results == (result("1"),)
+        assert nothing_comes(consumer)
+
+
 class TestGroups(OrmDrivers, UnitTopic):
     @pytest.fixture
     def send_group(self, broker: Broker, backend: ResultBackend, queue: str) -> Callable[..., list[Signature]]:
@@ -249,6 +301,23 @@ class TestStatements(OrmDrivers, UnitTopic):
             assert unit.commit(outcomes) == [COMMITTED] * 5
         assert len(queries) == 1
         assert not Message.objects.using(database).exists()
+
+    def test_a_claim_does_not_wait_for_the_disk_and_an_outcome_does(
+        self, database: str, unit: Unit, consumer: Consumer, send: Send
+    ):
+        send()
+        with transaction.atomic(using=database):
+            outcome = succeed(take(consumer))
+            assert self.setting(database) == "off"
+        with transaction.atomic(using=database):
+            assert unit.commit([outcome]) == [COMMITTED]
+            assert self.setting(database) == "on"
+
+    @staticmethod
+    def setting(database: str) -> str:
+        with connections[database].cursor() as cursor:
+            cursor.execute("SHOW synchronous_commit")
+            return str(cursor.fetchone()[0])
 
     def test_a_task_is_sent_in_one_statement(self, database: str, broker: Broker, backend: ResultBackend, queue: str):
         task = self.task(queue)

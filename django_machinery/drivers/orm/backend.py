@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from django_machinery.conf import ServerConfig
     from django_machinery.protocol.signature import Signature
 
-SHORTEST, LONGEST = 0.002, 0.5
+SHORTEST, LONGEST = 0.001, 0.5
 """Seconds between two looks at tasks that somebody waits for."""
 BACK_OFF = 0.15
 """The pause before the next look, as a part of the time waited so far."""

@@ -14,6 +14,12 @@ CHANNEL = "machinery"
 INTERVAL = 0.05
 """Seconds between two notifications of a queue by one process: each takes a lock of the whole server at its commit."""
 
+# A transaction that notifies is written to the log like any other; there is nothing in it that the disk must have.
+_NOTIFY = """
+SELECT pg_notify(%s, queue)
+FROM unnest(%s::text[]) AS queue, (SELECT set_config('synchronous_commit', 'off', true)) AS without_sync
+"""
+
 
 class Notifier:
     """Notifies after the commit of what is sent, and not of every message: see `listen.ListenWatch` for the rest."""
@@ -41,6 +47,6 @@ class Notifier:
         self._notified.update(dict.fromkeys(silent, now))
         try:
             with connections[self._alias].cursor() as cursor:
-                cursor.execute("SELECT pg_notify(%s, queue) FROM unnest(%s::text[]) AS queue", [CHANNEL, silent])
+                cursor.execute(_NOTIFY, [CHANNEL, silent])
         except Error:  # the messages are there, and workers look without being told
             drop_connection(self._alias)

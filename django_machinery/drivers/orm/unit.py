@@ -85,7 +85,11 @@ class OrmUnit(Unit):
         ours = [outcome for outcome in outcomes if _fence(outcome) in held]
         self._lock_abandoned(ours)
         still_open = self._writer.still_open([outcome.change for outcome in ours if outcome.change is not None])
-        return [_verdict(outcome, held, still_open) for outcome in outcomes]
+        verdicts = []
+        for outcome in outcomes:
+            verdicts.append(_verdict(outcome, held, still_open))
+            held.discard(_fence(outcome))  # what a crash of the server gave us twice is ours once
+        return verdicts
 
     def _lock_abandoned(self, outcomes: Sequence[Outcome]) -> None:
         """Lock the tasks of all outcomes in one order where some will be abandoned later on: others may end those."""

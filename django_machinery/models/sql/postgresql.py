@@ -75,7 +75,8 @@ WITH new AS MATERIALIZED {{}}, tasks AS ({_PUT_TASKS.format("new")} WHERE server
 {_PUT_MESSAGES.format(_SENT)}
 """
 # Messages are looked up by a list of ids and not by a join: with statistics from when the queue was empty, the planner
-# would read all that waits for each batch.
+# would read all that waits for each batch. Nobody waits until the disk has a claim: one that a crash of the server
+# undoes is made again, under another process's number or by the same process, and of its runs one is settled.
 _CLAIM = f"""
 WITH chosen AS MATERIALIZED (
     SELECT id FROM machinery_message WHERE {{}} ORDER BY rank_, due_at, id LIMIT %s FOR UPDATE SKIP LOCKED
@@ -84,7 +85,7 @@ WITH chosen AS MATERIALIZED (
     WHERE m.id = ANY (ARRAY(SELECT id FROM chosen)) RETURNING m.*
 )
 SELECT {", ".join(CLAIMED_COLUMNS)}, EXTRACT(epoch FROM statement_timestamp() - due_at)::float8
-FROM claimed ORDER BY rank_, due_at, id
+FROM claimed, (SELECT set_config('synchronous_commit', 'off', true)) AS without_sync ORDER BY rank_, due_at, id
 """
 _HELD = """
 id = ANY (ARRAY(SELECT id FROM held)) AND ((id, claims) IN (SELECT id, claims FROM held)) IS TRUE AND worker_id = %s

@@ -61,9 +61,11 @@ def _build(alias: str) -> Server:
 
 def _run_inline(server: Server) -> None:
     """Let a broker that executes inline run what is published, as a worker would."""
+    from django_machinery.worker.crew import worker_name
     from django_machinery.worker.inline import InlineRunner
 
-    server.broker.execute = InlineRunner(server)  # type: ignore[attr-defined]
+    consumer = server.broker.consumer((server.config.default_queue,), server.registry.names, "inline")
+    server.broker.execute = InlineRunner(server, consumer, worker_name("inline")).run  # type: ignore[attr-defined]
 
 
 def _backend_of(alias: str) -> ResultBackend:

@@ -9,22 +9,15 @@ from uuid import uuid4
 from django.dispatch import receiver
 from django.utils import timezone
 
-from django_machinery.exceptions import BackendRefused, BrokerError
 from django_machinery.handler import servers
 from django_machinery.models import Message
 from django_machinery.protocol.signature import Signature
 from django_machinery.protocol.states import PENDING
 from django_machinery.seams.backend import StateChange
 from django_machinery.seams.broker import Delivery
-from django_machinery.seams.unit import Verdict
 from django_machinery.server import Server
 from django_machinery.signals import task_sent
-from django_machinery.worker import outcomes
-from django_machinery.worker.announcer import Announcer
-from django_machinery.worker.executor import Executor
-from django_machinery.worker.hooks import Hooks
-from django_machinery.worker.loop import EventLoop
-from django_machinery.worker.outcomes import Committed, Parked, Released, TaskOutcome
+from django_machinery.worker.inline import InlineRunner
 
 BATCH = 10
 WORKER = "run_tasks"
@@ -61,8 +54,6 @@ class _Runner:
         self._further = queues
         self._raise_errors = raise_errors
         self._token = f"{WORKER}-{uuid4()}"
-        self._announcer = Announcer(server, WORKER)
-        self._loop = EventLoop()
         server.broker.renew([self._token])
         self._subscribe()
 
@@ -71,7 +62,7 @@ class _Runner:
         while limit is None or runs < limit:
             self._make_ready(delayed)
             if self._queues != self._all_queues():
-                self._consumer.close()
+                self._inline.close()
                 self._subscribe()
             deliveries = self._consumer.fetch(BATCH if limit is None else min(BATCH, limit - runs))
             if not deliveries:
@@ -80,16 +71,14 @@ class _Runner:
         return runs
 
     def close(self) -> None:
-        self._consumer.close()
+        self._inline.close()
         self._server.broker.resign(self._token)
-        self._loop.close()
 
     def _subscribe(self) -> None:
         server = self._server
         self._queues = self._all_queues()
         self._consumer = server.broker.consumer(self._queues, server.registry.names, self._token)
-        self._unit = server.unit(self._consumer)
-        self._executor = Executor(server, self._unit, WORKER, Hooks(), self._announcer, self._loop)
+        self._inline = InlineRunner(server, self._consumer, WORKER)
 
     def _all_queues(self) -> list[str]:
         config = self._server.config
@@ -118,40 +107,12 @@ class _Runner:
 
     def _run(self, delivery: Delivery) -> int:
         """Returns 1, or 0 for a message that was not for this process."""
-        ending = self._executor.execute(delivery, lambda _: None)
-        if isinstance(ending, Parked):
-            self._consumer.park([delivery])
+        outcome = self._inline.run(delivery)
+        if outcome is None:
             return 0
-        if isinstance(ending, Released):
-            raise _lost(delivery)
-        outcome = ending.outcome if isinstance(ending, Committed) else self._commit(ending)
-        self._announcer.committed(outcome)
         if self._raise_errors and outcome.exception is not None and outcome.retry is None:
             raise outcome.exception
         return 1
-
-    def _commit(self, outcome: TaskOutcome) -> TaskOutcome:
-        try:
-            (verdict,) = self._unit.commit([outcome])
-        except BackendRefused as error:
-            mended = outcomes.refused(outcome, error, WORKER)
-            if mended is None:
-                raise
-            return self._commit(mended)
-        if verdict is Verdict.FENCED:
-            raise _lost(outcome.delivery)
-        return outcome if verdict is Verdict.COMMITTED else self._complete(outcome)
-
-    def _complete(self, outcome: TaskOutcome) -> TaskOutcome:
-        """The task is final already: what its other run triggers is sent."""
-        assert outcome.signature is not None
-        (state,) = self._server.backend.get_states([outcome.signature.uuid])
-        assert state is not None
-        return self._commit(outcomes.completed(outcome.delivery, outcome.signature, state))
-
-
-def _lost(delivery: Delivery) -> BrokerError:
-    return BrokerError(f"run_tasks lost a message of the queue {delivery.queue!r}: does a worker run beside it?")
 
 
 @receiver(task_sent)

@@ -1,53 +1,79 @@
-"""Runs deliveries in the caller's thread, for brokers that execute what is published."""
+"""What a worker does, without threads, leases and waiting: for brokers that execute what is sent, and for tests."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from django_machinery.exceptions import BackendRefused, BrokerError
 from django_machinery.seams.unit import Verdict
+from django_machinery.worker import outcomes
 from django_machinery.worker.announcer import Announcer
-from django_machinery.worker.crew import worker_name
 from django_machinery.worker.executor import Executor
 from django_machinery.worker.hooks import Hooks
 from django_machinery.worker.loop import EventLoop
-from django_machinery.worker.outcomes import Committed, Parked, TaskOutcome
+from django_machinery.worker.outcomes import Committed, Parked, Released, TaskOutcome
 
 if TYPE_CHECKING:
-    from django_machinery.seams.broker import Delivery
+    from django_machinery.seams.broker import Consumer, Delivery
     from django_machinery.server import Server
     from django_machinery.worker.run import Run
 
 
 class InlineRunner:
-    """What a worker does, without threads, leases and waiting: each delivery is run and committed before the next."""
+    """Runs deliveries in the calling thread and on its database connections."""
 
-    def __init__(self, server: Server) -> None:
-        broker = server.broker
-        worker = worker_name("inline")
+    def __init__(self, server: Server, consumer: Consumer, worker: str) -> None:
+        self._server = server
+        self._consumer = consumer
+        self._worker = worker
+        self._loop = EventLoop()
+        self._unit = server.unit(consumer)
         self._announcer = Announcer(server, worker)
-        self._consumer = broker.consumer((server.config.default_queue,), server.registry.names, "inline")
-        self._unit = server.unit(self._consumer)
-        self._executor = Executor(server, self._unit, worker, Hooks(), self._announcer, EventLoop())
+        self._executor = Executor(server, self._unit, worker, Hooks(), self._announcer, self._loop)
 
-    def __call__(self, deliveries: Sequence[Delivery]) -> None:
-        """Raises what the broker and the result backend raise, and what `park` raises for an unknown task."""
-        for delivery in deliveries:
-            self._run(delivery)
+    def run(self, delivery: Delivery) -> TaskOutcome | None:
+        """Run it and commit its outcome, which is returned; None: its task is not registered here, and it is parked.
 
-    def _run(self, delivery: Delivery) -> None:
+        Raises what the broker and the result backend raise, and BrokerError when another worker has the message.
+        """
         ending = self._executor.execute(delivery, _nobody_watches)
         if isinstance(ending, Parked):
             self._consumer.park([delivery])
-        elif isinstance(ending, Committed):
-            self._announcer.committed(ending.outcome)
-        elif isinstance(ending, TaskOutcome):
-            (verdict,) = self._unit.commit([ending])
-            if verdict is Verdict.COMMITTED:
-                self._announcer.committed(ending)
-        else:
-            self._consumer.release([delivery])
+            return None
+        if isinstance(ending, Released):
+            raise _lost(delivery)
+        outcome = ending.outcome if isinstance(ending, Committed) else self._commit(ending)
+        self._announcer.committed(outcome)
+        return outcome
+
+    def close(self) -> None:
+        """End the event loop of `async def` tasks, and the subscription."""
+        self._consumer.close()
+        self._loop.close()
+
+    def _commit(self, outcome: TaskOutcome) -> TaskOutcome:
+        try:
+            (verdict,) = self._unit.commit([outcome])
+        except BackendRefused as error:
+            mended = outcomes.refused(outcome, error, self._worker)
+            if mended is None:
+                raise
+            return self._commit(mended)
+        if verdict is Verdict.FENCED:
+            raise _lost(outcome.delivery)
+        return outcome if verdict is Verdict.COMMITTED else self._complete(outcome)
+
+    def _complete(self, outcome: TaskOutcome) -> TaskOutcome:
+        """The task is final already: what its other run triggers is sent."""
+        assert outcome.signature is not None
+        (state,) = self._server.backend.get_states([outcome.signature.uuid])
+        assert state is not None
+        return self._commit(outcomes.completed(outcome.delivery, outcome.signature, state))
 
 
 def _nobody_watches(run: Run | None) -> None:
     pass
+
+
+def _lost(delivery: Delivery) -> BrokerError:
+    return BrokerError(f"A message of the queue {delivery.queue!r} was lost while it ran: does a worker run beside it?")

@@ -110,7 +110,7 @@ class Inline(BrokerTopic):
         """The UUIDs of what was executed, in order."""
         needs(broker, "executes_inline")
         executed: list[str] = []
-        broker.execute = lambda deliveries: executed.extend(names_of(deliveries))  # type: ignore[attr-defined]
+        broker.execute = lambda delivery: executed.extend(names_of([delivery]))  # type: ignore[attr-defined]
         return executed
 
     def test_publish_executes_in_order_before_it_returns(self, ran: list[str], publish: Publish):

@@ -1,6 +1,5 @@
 """`eager://`: the contracts, and how inline execution nests."""
 
-from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
@@ -72,11 +71,8 @@ class Trace:
         self._backend = EagerBackend("eager://", broker.config)
         broker.execute = self
 
-    def __call__(self, deliveries: Sequence[Delivery]) -> None:
-        for delivery in deliveries:
-            self._execute(delivery, decode_signature(delivery.body))
-
-    def _execute(self, delivery: Delivery, signature: Signature) -> None:
+    def __call__(self, delivery: Delivery) -> None:
+        signature = decode_signature(delivery.body)
         self.depth += 1
         self.deepest = max(self.deepest, self.depth)
         self.events.append(f"<{signature.name}")
@@ -151,9 +147,9 @@ def test_delays_are_ignored(broker: EagerBroker, trace: Trace):
 def test_a_message_that_is_retried_without_end_is_an_error(broker: EagerBroker):
     runs: list[Delivery] = []
 
-    def execute(deliveries: Sequence[Delivery]) -> None:
-        runs.extend(deliveries)
-        broker.publish([decode_signature(delivery.body) for delivery in deliveries])
+    def execute(delivery: Delivery) -> None:
+        runs.append(delivery)
+        broker.publish([decode_signature(delivery.body)])
 
     broker.execute = execute
     with pytest.raises(BrokerError, match="without end"):
@@ -162,7 +158,7 @@ def test_a_message_that_is_retried_without_end_is_an_error(broker: EagerBroker):
 
 
 def test_an_error_of_the_executor_reaches_the_sender_and_leaves_the_broker_usable(broker: EagerBroker):
-    def refuse(deliveries: Sequence[Delivery]) -> None:
+    def refuse(delivery: Delivery) -> None:
         raise BrokerError("no")
 
     broker.execute = refuse

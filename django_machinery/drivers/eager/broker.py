@@ -35,8 +35,8 @@ class EagerBroker(Broker):
 
     def __init__(self, url: str, config: ServerConfig) -> None:
         super().__init__(url, config)
-        self.execute: Callable[[Sequence[Delivery]], None] | None = None
-        """Runs deliveries and commits their outcomes. Set by who builds the server, for drivers know no worker."""
+        self.execute: Callable[[Delivery], object] | None = None
+        """Runs a delivery and commits its outcome. Set by who builds the server, for drivers know no worker."""
         self._thread = _Thread()
 
     def publish(self, signatures: Sequence[Signature]) -> None:
@@ -78,7 +78,7 @@ class EagerBroker(Broker):
         try:
             while deliveries:
                 self._count(deliveries[0])
-                self.execute([deliveries.popleft()])
+                self.execute(deliveries.popleft())
         finally:
             thread.running.pop()
             if not thread.running:

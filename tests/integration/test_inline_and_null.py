@@ -1,6 +1,6 @@
 """What is different where tasks run as they are sent, and where results are thrown away."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -8,7 +8,8 @@ from django.db import transaction
 from django.test import TestCase, override_settings
 
 from django_machinery import Chain, Chord, Group, Worker, send_chain, send_chord, send_group, send_task, servers
-from django_machinery.exceptions import BackendError, TaskNotRegistered
+from django_machinery.exceptions import BackendError, BackendRefused, TaskFailed, TaskNotRegistered
+from django_machinery.seams.backend import StateChange
 from django_machinery.server import Server
 from tests.app.tasks import RECORD, add, fail, fail_times, noop, record, record_all, recorded
 from tests.integration.conftest import running
@@ -43,6 +44,18 @@ class TestInline:
             send_task("note", args=[1])
             assert ran == []
         assert ran == [1]
+
+    def test_a_result_that_the_store_cannot_hold_fails_the_task(self, eager: Server, monkeypatch: pytest.MonkeyPatch):
+        set_states = eager.backend.set_states
+
+        def refusing(changes: Sequence[StateChange]) -> list[bool]:
+            if any(change.results for change in changes):
+                raise BackendRefused("too precious")
+            return set_states(changes)
+
+        monkeypatch.setattr(eager.backend, "set_states", refusing)
+        with pytest.raises(TaskFailed, match="cannot be stored: too precious"):
+            add.send(1, 2).touch()
 
     def test_a_task_that_is_not_registered_is_an_error_of_the_sender(self, eager: Server):
         with pytest.raises(TaskNotRegistered, match="not registered here"):

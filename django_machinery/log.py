@@ -5,7 +5,7 @@
 - `django_machinery.messages`: ERROR a message became a dead letter
 - `django_machinery.schedules`: ERROR a schedule cannot be read or sent; WARNING a tick was skipped, as the run before
   had not ended; INFO sent, left to another program
-- `django_machinery.workers`: WARNING a lease was lost; INFO started, stopping, stopped
+- `django_machinery.workers`: ERROR a process died or was killed; WARNING a lease was lost; INFO started, stopped
 - `django_machinery.stores`: WARNING a store cannot be reached; INFO it is back
 
 Every record carries its facts as attributes too (`extra`): server, task_name, task_uuid, queue, worker, seconds,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import signal
 import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
@@ -11,6 +13,8 @@ from time import monotonic
 from django_machinery.worker.figures import Figures
 from django_machinery.worker.launch import child_environment
 from django_machinery.worker.pipes import LOST, ExitStatus, ReportReader
+
+logger = logging.getLogger("django_machinery.workers")
 
 STARTING = 60.0
 """Seconds that a child may take to import the project before it counts as hung."""
@@ -32,6 +36,7 @@ class ChildProcess:
         """It consumes."""
         self.mute = False
         """It will not report any more."""
+        self._killed = False
         self._lost_since: float | None = None
         self._beaten = self.started
         orders, self._orders = os.pipe()
@@ -106,11 +111,25 @@ class ChildProcess:
         """Take it for one that has moved just now."""
         self._beaten = monotonic()
 
-    def kill(self) -> None:
+    def kill(self, reason: str) -> None:
         """End it at once, also one that is stopped or hangs."""
+        if not self._killed:
+            self._killed = True
+            logger.error("Process %d is killed: %s", self.pid, reason)
         self._process.kill()
 
     def close(self) -> None:
-        """Close the pipes, once it has ended."""
+        """Close the pipes, once it has ended, and log an end that nobody has wished."""
+        if not self.ended_on_purpose:
+            logger.error("Process %d ended with %s: what it held is run again", self.pid, _end(self._process.wait()))
         os.close(self._orders)
         os.close(self.reports)
+
+
+def _end(status: int) -> str:
+    if status >= 0:
+        return f"status {status}"
+    try:
+        return signal.Signals(-status).name
+    except ValueError:
+        return f"signal {-status}"

@@ -234,14 +234,16 @@ class Supervisor:
             self._excuse_all()
         self._enforced_at = now
         for child in self._children.values():
-            if not child.moves(HUNG * self._server.config.lease) or child.overdue(GRACE):
-                child.kill()
+            if not child.moves(HUNG * self._server.config.lease):
+                child.kill("its fetch loop does not move")
+            elif child.overdue(GRACE):
+                child.kill("it goes on without its lease")
         if self._stopping_since is not None and self._quitting_since is None:
             if now - self._stopping_since > self._plan.shutdown_timeout + GRACE:
                 self._quit()
         elif self._quitting_since is not None and now - self._quitting_since > GRACE:
             for child in self._children.values():
-                child.kill()
+                child.kill("it does not end")
 
     def _excuse_all(self) -> None:
         """This process stood still itself: that nothing was heard meanwhile says nothing about its children."""

@@ -1,6 +1,7 @@
 """Real workers: `manage.py runworker` with its child processes, on real databases."""
 
 import json
+import logging
 import os
 import subprocess
 from collections.abc import Callable
@@ -15,7 +16,9 @@ from tests.app.tasks import RECORD
 from tests.processes import Process
 from tests.waiting import wait_until
 
-LEASE = 1.0
+logger = logging.getLogger(__name__)
+
+LEASE = 2.0
 """Seconds: short enough to see its end, long enough for a busy machine to renew it."""
 
 
@@ -48,7 +51,9 @@ class RunningWorker:
     def terminate(self) -> int:
         """SIGTERM; the exit status."""
         self.process.terminate()
-        return self.process.wait(timeout=30)
+        status = self.process.wait(timeout=30)
+        logger.info("A worker ended with status %d:\n%s", status, self.output)  # shown with a test that fails
+        return status
 
 
 StartWorker = Callable[..., RunningWorker]

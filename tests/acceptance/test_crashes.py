@@ -51,6 +51,7 @@ def test_a_child_is_killed(start_worker: StartWorker, database: str, gate: Gate)
     wait_for(lambda: worker.children() and child not in worker.children(), worker, timeout=5)
     chord.is_completed_by(worker)
     assert worker.terminate() == 0
+    assert f"Process {child} ended with SIGKILL: what it held is run again" in worker.output
 
 
 @on_databases("default", "postgres")
@@ -133,6 +134,7 @@ def test_a_child_that_hangs_is_replaced(start_worker: StartWorker, database: str
     assert tasks.add.using(server=database).send(1, 2).get(timeout=20) == 3, worker.output
     wait_for(lambda: child not in worker.children(), worker, timeout=10 * LEASE)
     assert worker.terminate() == 0
+    assert f"Process {child} is killed: its fetch loop does not move" in worker.output
 
 
 @on_databases("default")

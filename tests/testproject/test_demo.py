@@ -1,4 +1,4 @@
-"""`manage.py demo` as a process, on a small package."""
+"""`manage.py demo` as a process: on a small package, and on Django itself where it must not end too soon."""
 
 import os
 import re
@@ -65,7 +65,7 @@ def test_it_indexes_a_package_with_a_worker_of_its_own(demo, tmp_path):
 
 
 def test_it_stops_its_worker_when_it_is_terminated(demo):
-    process = demo("--package", "xdist")
+    process = demo()
     pid = worker_pid(process)
     process.terminate()
     assert process.wait(timeout=40) == 128 + signal.SIGTERM
@@ -73,7 +73,7 @@ def test_it_stops_its_worker_when_it_is_terminated(demo):
 
 
 def test_it_stops_its_worker_when_it_is_interrupted(demo):
-    process = demo("--package", "xdist")
+    process = demo()
     pid = worker_pid(process)
     process.signal(signal.SIGINT)
     assert process.wait(timeout=40) == 130
@@ -82,7 +82,7 @@ def test_it_stops_its_worker_when_it_is_interrupted(demo):
 
 
 def test_it_fails_when_its_worker_dies(demo):
-    process = demo("--package", "xdist")
+    process = demo()
     os.kill(worker_pid(process), signal.SIGKILL)
     assert process.wait(timeout=40) == 1
     assert "The worker ended with status -9." in process.output

@@ -84,7 +84,7 @@ class Silent:
     def excuse(self) -> None:
         self.excused = True
 
-    def kill(self) -> None:
+    def kill(self, reason: str) -> None:
         self.killed = True
 
 

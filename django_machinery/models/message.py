@@ -97,9 +97,8 @@ class MessageManager(HotManager["Message"]):
         return self.sql.promote(limit)
 
     def ready(self, queue: str) -> QuerySet[Message]:
-        """What waits on a queue, in the order in which it is handed out; suspects, which run alone, at the end."""
-        waiting = self.filter(status__in=(Message.Status.READY, Message.Status.SUSPECT), queue=queue)
-        return waiting.order_by("status", "rank", "due_at", "id")
+        """What waits on a queue, in the order in which it is handed out; at the end what is parked, or to run alone."""
+        return self.filter(status__in=_READY, queue=queue).order_by("status", "rank", "due_at", "id")
 
     def delayed(self) -> QuerySet[Message]:
         """What waits for its time, soonest first."""
@@ -122,7 +121,7 @@ class MessageManager(HotManager["Message"]):
 
     def tally(self) -> QuerySet[Message, tuple[str, int, int, datetime]]:
         """Of each queue and status of what waits: how many, and since or until when the first."""
-        kinds = self.filter(status__in=(Message.Status.READY, Message.Status.LATER, Message.Status.SUSPECT))
+        kinds = self.filter(status__in=(*_READY, Message.Status.LATER))
         return kinds.order_by().values_list("queue", "status").annotate(Count("id"), Min("due_at"))
 
     def suspects(self, queues: Sequence[str]) -> QuerySet[Message]:
@@ -235,4 +234,5 @@ class Message(models.Model):
         return f"{self.name} {self.uuid} on {self.queue}"
 
 
-_WAITING = (Message.Status.READY, Message.Status.LATER, Message.Status.PARKED, Message.Status.SUSPECT)
+_READY = (Message.Status.READY, Message.Status.PARKED, Message.Status.SUSPECT)
+_WAITING = (*_READY, Message.Status.LATER)

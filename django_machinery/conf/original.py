@@ -42,8 +42,9 @@ def from_environment() -> dict[str, Any]:
     except ModuleNotFoundError as error:
         raise ConfigurationError("from_environment needs the extra: pip install 'django-machinery[environ]'") from error
 
-    env = environ.Env()
-    texts = {key.name: env.str(variable(key), default="") for key in KEYS.values()}
+    # Not by env.str(): to that, a value that begins with "$" is the name of another variable.
+    given = environ.Env.ENVIRON
+    texts = {key.name: given.get(variable(key), "") for key in KEYS.values()}
     values = {name: _read(KEYS[name], text) for name, text in texts.items() if text}
     return {name: value for name, value in values.items() if not _is_gos_zero(KEYS[name], value)}
 

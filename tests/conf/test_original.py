@@ -63,6 +63,14 @@ def test_our_own_settings_have_a_prefix(monkeypatch: pytest.MonkeyPatch):
     }
 
 
+def test_values_are_taken_as_they_are(monkeypatch: pytest.MonkeyPatch):
+    """Go knows no values that stand for others; to django-environ "$HOME" is one."""
+    given = {"REDIS_SENTINEL_PASSWORD": "$ecret", "REDIS_CLIENT_NAME": "$HOME", "REDIS_MASTER_NAME": r"\$x"}
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    assert from_environment() == given
+
+
 def test_what_is_empty_or_zero_in_go_is_the_default(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("RESULTS_EXPIRE_IN", "0")
     monkeypatch.setenv("REDIS_READ_TIMEOUT", "0")

@@ -42,8 +42,9 @@ def register_checks() -> None:
 
 
 def check_settings(**_: Any) -> list[CheckMessage]:
-    """Keys and values of MACHINERY."""
-    return [Error(p.text, hint=p.hint or None, id=_SETTINGS_IDS[p.fault]) for p in conf.problems()]
+    """Keys and values of MACHINERY, and names in files."""
+    found: list[CheckMessage] = [Error(p.text, hint=p.hint or None, id=_SETTINGS_IDS[p.fault]) for p in conf.problems()]
+    return found + [Warning(p.text, hint=p.hint or None, id="machinery.W004") for p in conf.unknown_names()]
 
 
 def check_servers(**_: Any) -> list[CheckMessage]:

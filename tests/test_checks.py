@@ -12,6 +12,7 @@ from django.db import OperationalError, connections
 from django.test import override_settings
 
 from django_machinery import checks, registry
+from django_machinery.conf import from_yaml, yaml_files
 from django_machinery.drivers.orm.broker import OrmBroker
 from django_machinery.registry import Registry, TaskDefinition
 
@@ -93,6 +94,16 @@ def test_wrong_settings_have_their_ids(machinery, expected):
 def test_the_nearest_right_key_is_the_hint():
     [message] = messages(on_default(RESULT_BACKND="x"), checks.check_settings)
     assert message.hint == "Did you mean 'RESULT_BACKEND'?"
+
+
+def test_a_name_in_a_file_that_is_no_setting_is_warned_of(tmp_path, monkeypatch):
+    monkeypatch.setattr(yaml_files, "FILES", {})
+    file = tmp_path / "machinery.yml"
+    file.write_text("redis: {max_idl: 3}")
+    [message] = messages({"default": {**from_yaml(file), "LEASE": 5}}, checks.check_settings)
+    assert (message.id, message.level) == ("machinery.W004", django_checks.WARNING)
+    assert message.msg == f"{file} has a name that means nothing here: 'redis.max_idl'."
+    assert message.hint == "Did you mean 'redis.max_idle'?"
 
 
 @pytest.mark.parametrize("machinery", [["default"], {"reports": {}}, on_default(LEASE=0)])

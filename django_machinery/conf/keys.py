@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 from django_machinery.conf.kinds import (
+    ARGUMENTS,
     COUNT,
     COUNT_OR_ZERO,
     DRIVER_MAP,
@@ -197,6 +198,48 @@ class ServerConfig:
         "those messages.",
     )
 
+    multiple_broker_separator: str = _key(
+        "", TEXT, "AMQP: what stands between the URLs of several brokers in `BROKER`.", "MultipleBrokerSeparator"
+    )
+    amqp_exchange: str = _key(
+        "machinery_exchange", TEXT, "AMQP: the exchange that messages are sent to.", "AMQP.Exchange"
+    )
+    amqp_exchange_type: str = _key("direct", NAME, "AMQP: the type of the exchange.", "AMQP.ExchangeType")
+    amqp_queue_declare_args: Mapping[str, Any] = _key(
+        {}, ARGUMENTS, "AMQP: further arguments with which queues are declared.", "AMQP.QueueDeclareArgs"
+    )
+    amqp_queue_binding_args: Mapping[str, Any] = _key(
+        {}, ARGUMENTS, "AMQP: further arguments with which queues are bound to the exchange.", "AMQP.QueueBindingArgs"
+    )
+    amqp_binding_key: str = _key(
+        "machinery_task", TEXT, "AMQP: the key that binds the default queue to the exchange.", "AMQP.BindingKey"
+    )
+    amqp_prefetch_count: int = _key(
+        3, COUNT_OR_ZERO, "AMQP: how many messages a worker holds before they run. 0: any number.", "AMQP.PrefetchCount"
+    )
+    amqp_auto_delete: bool = _key(
+        False, FLAG, "AMQP: queues of delayed messages end with their last consumer.", "AMQP.AutoDelete"
+    )
+    amqp_delayed_queue: str = _key(
+        "", TEXT, "AMQP: the queue of the delayed messages. Empty: one for each delay.", "AMQP.DelayedQueue"
+    )
+    sqs_wait_time_seconds: int = _key(
+        0, COUNT_OR_ZERO, "SQS: how long a request waits for messages, in seconds.", "SQS.WaitTimeSeconds"
+    )
+    sqs_visibility_timeout: int | None = _key(
+        None,
+        COUNT_OR_ZERO | None,
+        "SQS: how long a message that was received is hidden, in seconds. None: what the queue itself says.",
+        "SQS.VisibilityTimeout",
+    )
+    sqs_visibility_heartbeat: bool = _key(
+        False, FLAG, "SQS: messages stay hidden for as long as their task runs.", "SQS.VisibilityHeartBeat"
+    )
+    task_states_table: str = _key(
+        "task_states", NAME, "DynamoDB: the table of the tasks' states.", "DynamoDB.TaskStatesTable"
+    )
+    group_metas_table: str = _key("group_metas", NAME, "DynamoDB: the table of the groups.", "DynamoDB.GroupMetasTable")
+
     @property
     def limits(self) -> Limits:
         """The bounds within which messages are decoded."""
@@ -223,6 +266,11 @@ class Key:
     def attribute(self) -> str:
         """Its name in `ServerConfig`."""
         return self.name.lower()
+
+    @property
+    def secret(self) -> bool:
+        """Is no value of it to be shown, whatever it looks like?"""
+        return any(word in self.attribute for word in MASKED)
 
 
 KEYS: Mapping[str, Key] = {

@@ -108,6 +108,14 @@ def _weights(value: Any) -> dict[str, int]:
     return {_name(queue): _at_least(1, _count)(weight) for queue, weight in value.items()}
 
 
+def _arguments(value: Any) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ValueError
+    if not all(isinstance(argument, str | bool | int | float) for argument in value.values()):
+        raise ValueError
+    return {_name(name): argument for name, argument in value.items()}
+
+
 def _driver(value: Any) -> dict[str, str]:
     if not isinstance(value, Mapping) or not value.keys() <= {"broker", "backend", "lock", "extra"}:
         raise ValueError
@@ -134,4 +142,5 @@ COUNT = Kind("a whole number from 1 on", _at_least(1, _count), int)
 FLAG = Kind("True or False", _flag, bool)
 COUNT_OR_ZERO = Kind("a whole number from 0 on", _at_least(0, _count), int)
 WEIGHTS = Kind('a dict {"queue": a whole number from 1 on}', _weights, dict)
+ARGUMENTS = Kind('a dict {"name": text, a number, True or False}', _arguments, dict)
 DRIVER_MAP = Kind('a dict {"scheme": {"broker": "dotted.Class", "backend": ..., "lock": ..., "extra": ...}}', _drivers)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from time import monotonic
 
+from django_machinery import conf
 from django_machinery.worker.figures import Figures
 from django_machinery.worker.launch import child_environment
 from django_machinery.worker.pipes import LOST, ExitStatus, ReportReader
@@ -43,12 +44,13 @@ class ChildProcess:
         self.reports, reports = os.pipe()
         self._reader = ReportReader(self.reports)
         try:
-            self._process = subprocess.Popen(
-                [*command, f"--orders={orders}", f"--reports={reports}"],
-                env=child_environment(),
-                stdin=subprocess.DEVNULL,
-                pass_fds=(orders, reports),
-            )
+            with conf.handed_down() as (variables, files):
+                self._process = subprocess.Popen(
+                    [*command, f"--orders={orders}", f"--reports={reports}"],
+                    env={**child_environment(), **variables},
+                    stdin=subprocess.DEVNULL,
+                    pass_fds=(orders, reports, *files),
+                )
         finally:
             os.close(orders)
             os.close(reports)

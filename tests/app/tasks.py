@@ -4,6 +4,7 @@ runs are counted across processes, and across the ones that were killed."""
 import asyncio
 import os
 import signal
+import subprocess
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -105,6 +106,13 @@ def count_up(context: TaskContext, steps: int) -> str:
     for step in range(1, steps + 1):
         context.progress(step, steps, f"step {step}")
     return context.uuid
+
+
+@task
+def seen_by_a_program(words: list[str]) -> list[str]:
+    """Those lines of the environment of a program that a task starts that have one of `words` in them."""
+    lines = subprocess.run(["env"], capture_output=True, text=True, check=True).stdout.splitlines()
+    return [line for line in lines if any(word in line for word in words)]
 
 
 @task

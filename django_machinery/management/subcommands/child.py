@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
-from django_machinery import log
+from django_machinery import conf, log
 from django_machinery.management.subcommands.base import add_server, server_of
 from django_machinery.management.subcommands.kinds import count, count_or_zero, names, seconds
 from django_machinery.worker.child import Child, Lifeline
@@ -38,6 +38,7 @@ def add_arguments(parser: CommandParser) -> None:
 
 def handle(command: BaseCommand, options: Mapping[str, Any]) -> None:
     """Ends the process at once, without returning, when tasks may still run in it."""
+    conf.inherited()  # taken out of the environment even where the project's settings did not ask
     if settings.DEBUG or options["verbosity"] > 1:
         log.print_tasks(sys.stdout)
     terms = Terms(

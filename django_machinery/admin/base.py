@@ -31,7 +31,19 @@ def permitted(request: HttpRequest, action: str, model: str) -> bool:
     return bool(user.has_perm(f"machinery.{action}_{model}"))
 
 
-class OperatorAdmin(ModelAdmin[M]):
+class Listed(ModelAdmin[M]):
+    """A table whose list looks like those of all others."""
+
+    class Media:
+        css: ClassVar = {"all": ["machinery/admin.css"]}
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        changelist = super().get_changelist_instance(request)
+        changelist.title = str(self.opts.verbose_name_plural).capitalize()
+        return changelist
+
+
+class OperatorAdmin(Listed[M]):
     """Rows that the queue writes: nobody adds, edits or deletes them by hand; what operators may do are actions.
 
     Django's delete permission of a model is that of its delete action. Django's own delete pages, which know nothing
@@ -45,9 +57,6 @@ class OperatorAdmin(ModelAdmin[M]):
     show_facets = admin.ShowFacets.NEVER
     sortable_by = ()
     ordering: ClassVar[tuple[str, ...]] = ("-id",)
-
-    class Media:
-        css: ClassVar = {"all": ["machinery/admin.css"]}
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -68,11 +77,6 @@ class OperatorAdmin(ModelAdmin[M]):
     def may(self, request: HttpRequest, action: str) -> bool:
         """Has the user the permission "<action>_<model>"?"""
         return permitted(request, action, str(self.opts.model_name))
-
-    def get_changelist_instance(self, request: HttpRequest) -> Any:
-        changelist = super().get_changelist_instance(request)
-        changelist.title = str(self.opts.verbose_name_plural).capitalize()
-        return changelist
 
     def url(self, page: str, *args: Any) -> str:
         """The address of one of this model's pages on this site."""

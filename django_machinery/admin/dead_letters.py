@@ -58,7 +58,7 @@ class Requeued(admin.SimpleListFilter):
 class DeadLetterAdmin(OperatorAdmin[DeadLetter]):
     """Every message that was given up."""
 
-    list_display = ("letter", "reason_column", "queue", "claims", "crashes", "died", "requeued")
+    list_display = ("letter", "reason_column", "queue", "crashes", "died", "requeued")
     list_display_links = None
     list_filter = (Requeued, "reason")
     search_fields = ("uuid__exact", "name__exact", "queue__exact", "detail")
@@ -111,7 +111,7 @@ class DeadLetterAdmin(OperatorAdmin[DeadLetter]):
     def letter(self, letter: DeadLetter) -> SafeString:
         name = letter.name or _("not decodable")
         link = self.url("change", letter.pk)
-        return format_html(looks.NAMED, link, name, letter.uuid)
+        return format_html(looks.NAMED, link, looks.breakable(str(name)), letter.uuid)
 
     @admin.display(description=_("reason"))
     def reason_column(self, letter: DeadLetter) -> SafeString:

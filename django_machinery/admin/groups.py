@@ -49,7 +49,8 @@ class GroupMetaAdmin(OperatorAdmin[GroupMeta]):
 
     @admin.display(description=_("group"))
     def group(self, group: GroupMeta) -> SafeString:
-        return format_html('<a class="mq-name" href="{}">{}</a>', self.url("change", group.pk), group.uuid)
+        link = self.url("change", group.pk)
+        return format_html('<a class="mq-name" href="{}">{}</a>', link, looks.breakable(group.uuid))
 
     @admin.display(description=_("progress"))
     def progress(self, group: GroupMeta) -> SafeString:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import flatten_fieldsets
@@ -15,28 +15,24 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from django_machinery.admin.base import permitted
+from django_machinery.admin import looks
+from django_machinery.admin.base import Listed, permitted
 from django_machinery.admin.invocations import Row
 from django_machinery.admin.schedule_form import ScheduleForm, told
 from django_machinery.exceptions import DecodeError, MachineryError
 from django_machinery.models import GroupMeta, Schedule, TaskState
 from django_machinery.scheduler import run_now
 
-if TYPE_CHECKING:
-    ModelAdmin = admin.ModelAdmin[Schedule]
-else:
-    ModelAdmin = admin.ModelAdmin
-
 PREVIEWED = ("spec", "timezone", "dst_gap", "dst_overlap")
 
 
 @admin.register(Schedule)
-class ScheduleAdmin(ModelAdmin):
+class ScheduleAdmin(Listed[Schedule]):
     """What is sent when. Schedules that the code declares are shown only."""
 
     form = ScheduleForm
     change_form_template = "admin/machinery/schedule/change_form.html"
-    list_display = ("name", "words", "enabled", "next_at", "last_run", "origin")
+    list_display = ("name", "words", "enabled", "next_run", "last_run", "origin")
     list_filter = ("enabled", "origin", "kind", "server")
     search_fields = ("name", "spec")
     actions = ("enable", "disable", "run_now")
@@ -95,6 +91,10 @@ class ScheduleAdmin(ModelAdmin):
     @admin.display(description=_("in words"))
     def words(self, schedule: Schedule) -> str:
         return schedule.words() if schedule.spec else "—"
+
+    @admin.display(description=_("next"), ordering="next_at")
+    def next_run(self, schedule: Schedule) -> SafeString | str:
+        return looks.ago(schedule.next_at if schedule.enabled else None)
 
     @admin.display(description=_("next five runs"))
     def next_runs(self, schedule: Schedule) -> SafeString | str:

@@ -46,6 +46,8 @@ NEWEST = 100
 Found: TypeAlias = tuple[str, Any, str]
 """A server's alias, a state of its backend, and the error as it may be shown."""
 
+_TIMES = '<span class="mq-word">{} </span>{}<span class="mq-under"><span class="mq-word">{} </span>{}</span>'
+"""The words stand where a narrow page has no headings."""
 _SHORT = Case(When(length__lte=LONGEST_IN_LIST, then=F("signature")), default=Value(""), output_field=TextField())
 
 
@@ -170,17 +172,17 @@ class TaskStateAdmin(OperatorAdmin[TaskState]):
     @admin.display(description=_("task"))
     def task_column(self, task: TaskState) -> SafeString:
         link, name = self.url("change", task.pk), task.name or task.uuid
-        return format_html(looks.NAMED, link, name, _args(task))
+        return format_html(looks.NAMED, link, looks.breakable(name), _args(task))
 
     @admin.display(description=_("queue, worker"))
     def place(self, task: TaskState) -> SafeString:
-        return format_html('{}<span class="mq-under" title="{}">{}</span>', task.queue, task.worker, task.worker)
+        return format_html('{}<span class="mq-under mq-whole">{}</span>', task.queue, looks.breakable(task.worker))
 
     @admin.display(description=_("wait, run"))
     def times(self, task: TaskState) -> SafeString:
         waited = looks.duration(looks.between(_due(task), task.started_at))
         ran = looks.duration(looks.between(task.started_at, task.finished_at))
-        return format_html('{}<span class="mq-under">{}</span>', waited, ran)
+        return format_html(_TIMES, _("waited"), waited, _("ran"), ran)
 
     @admin.display(description=_("sent"))
     def age(self, task: TaskState) -> str:

@@ -17,6 +17,7 @@ from django_machinery.admin.shown import Shown
 register = template.Library()
 register.filter("ago", looks.ago)
 register.filter("clock", looks.clock)
+register.filter("breakable", looks.breakable)
 
 
 @register.inclusion_tag("admin/machinery/_dashboard.html", takes_context=True)

@@ -99,7 +99,7 @@ def test_one_server_that_does_not_answer_costs_its_panel_alone(operator: Client,
 
     samples.fill(10)
     monkeypatch.setattr(Inspector, "queues", unreachable)
-    page = operator.get(DASHBOARD).content.decode()
+    page = operator.get(DASHBOARD).content.decode().replace("<wbr>", "")
     assert "the broker is away" in page
     assert "web0.example.com" in page
     assert "the broker is away" in operator.get("/admin/machinery/queuecontrol/").content.decode()

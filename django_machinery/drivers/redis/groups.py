@@ -27,7 +27,7 @@ PATIENCE = 16.0
 """Seconds to wait for that lock."""
 PAUSE = 0.02
 
-_TRIGGER, _RELEASE = Script("trigger"), Script("release")
+_ENLIST, _TRIGGER, _RELEASE = Script("enlist"), Script("trigger"), Script("release")
 
 ReadStates = Callable[[Sequence[str]], list[TaskState | None]]
 
@@ -46,7 +46,7 @@ class Groups:
             keys,
             ("DEL", keys.members, keys.cursor, keys.trigger),
             ("SET", keys.meta, meta, "EX", self._keep),
-            *self._listing(keys, members),
+            self._listing(keys, members),
         )
 
     def get(self, uuid: str) -> GroupMeta | None:
@@ -130,11 +130,12 @@ class Groups:
         if meta is None:
             return None
         members = list(meta.task_uuids or ())
-        self._calls(keys, ("DEL", keys.members), *self._listing(keys, members))
+        self._calls(keys, self._listing(keys, members))
         return members
 
-    def _listing(self, keys: GroupKeys, members: Sequence[str]) -> list[Command]:
-        return [("RPUSH", keys.members, *members), ("EXPIRE", keys.members, self._keep)] if members else []
+    def _listing(self, keys: GroupKeys, members: Sequence[str]) -> Command:
+        """One step, since all whose members end together make the list together."""
+        return _ENLIST([keys.members], self._keep, *members)
 
     def _renewals(self, keys: GroupKeys) -> list[Command]:
         """Go lets a group expire an hour after it was sent, whether it is done or not; it lives while members end."""

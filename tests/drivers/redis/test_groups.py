@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -19,7 +19,7 @@ from django_machinery.protocol.states import FAILURE, PENDING, SUCCESS, GroupMet
 from django_machinery.seams.backend import GroupProgress, StateChange
 from django_machinery.seams.unit import Outcome, Verdict
 from tests.contracts.backend_base import success, task
-from tests.contracts.support import collect, race, unique
+from tests.contracts.support import collect, race, unique, uuids
 from tests.drivers.redis.conftest import Connect
 from tests.services.redis_stores import RedisStore
 from tests.waiting import wait_until
@@ -72,6 +72,28 @@ def test_a_group_that_go_made_is_counted_whoever_ends_its_members(backend: Redis
     backend.set_states([success(members[3])])
     assert backend.group_completed(group, 4)
     assert [state.task_uuid for state in backend.group_task_states(group, 4)] == [m.uuid for m in members]
+
+
+def test_a_group_that_go_made_is_listed_once_whoever_meets_it_first(backend: RedisBackend, go: GoProgram):
+    """Its members end at the same time in many processes, which all find that there is no list yet."""
+    for _ in range(10):
+        group = unique("group")
+        members = members_of(group, 1000)
+        go.init_group(group, members)
+        race([partial(backend.group_completed, group, 1000)] * 6)
+        keys = GroupKeys(group)
+        listed = go.client_of(keys.members).lrange(keys.members, 0, -1)
+        assert [uuid.decode() for uuid in listed] == uuids(members)
+
+
+def test_a_group_of_ours_that_others_meet_while_it_is_made_is_listed_once(backend: RedisBackend):
+    """Its meta and its list are two steps: somebody may make the list in between."""
+    for _ in range(10):
+        group = unique("group")
+        members = uuids(members_of(group, 1000))
+        calls: list[Callable[[], object]] = [partial(backend.group_completed, group, 1000)] * 5
+        race([partial(backend.init_group, group, members), *calls])
+        assert backend.group_progress(group) == GroupProgress(0, 0, 1000)
 
 
 def test_a_group_that_is_not_there_any_more_is_never_complete(backend: RedisBackend, group: str):

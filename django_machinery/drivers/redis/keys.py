@@ -18,10 +18,10 @@ A field is "number:nonce" with ":u:priority:place" for what was in `urgent` and 
 number is of the queue and the nonce of the claim, so that no field is ever used again, not even when a failover loses
 the counter.
 
-Beside a group, in its slot: `members` (list of UUIDs), `cursor` (how many of them were final when last looked at) and
-`trigger` (who sends the callback of the chord). And for all queues: `machinery:leases`, a sorted set of the tokens by
-the time, in milliseconds, at which their leases end, negative since when they are lost; `machinery:queues`, the set of
-all queues that were ever consumed.
+Beside a group, in its slot: `members` (list of UUIDs), `cursor` (how many of them were final when last looked at),
+`fresh` (while no state of a member can have expired) and `trigger` (who sends the callback of the chord). And for all
+queues: `machinery:leases`, a sorted set of the tokens by the time, in milliseconds, at which their leases end, negative
+since when they are lost; `machinery:queues`, the set of all queues that were ever consumed.
 """
 
 from __future__ import annotations
@@ -59,13 +59,14 @@ class QueueKeys:
 class GroupKeys:
     """The keys of one group, under which `meta` is Go's."""
 
-    __slots__ = ("cursor", "members", "meta", "trigger")
+    __slots__ = ("cursor", "fresh", "members", "meta", "trigger")
 
     def __init__(self, uuid: str) -> None:
         prefix = _beside(uuid)
         self.meta = uuid
         self.members = prefix + "members"
         self.cursor = prefix + "cursor"
+        self.fresh = prefix + "fresh"
         self.trigger = prefix + "trigger"
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from django_machinery.drivers.redis import parking
 from django_machinery.drivers.redis.keys import QUEUES, QueueKeys
 from django_machinery.drivers.redis.leases import give_back
 from django_machinery.drivers.redis.script import Script
@@ -20,16 +21,11 @@ if TYPE_CHECKING:
 
 MOST = 1000
 """The most messages of one claim."""
-PARKED = 1000
-"""Milliseconds until a message whose task is not known here is tried again, by whoever comes first."""
 TEND_EVERY = 0.25
 """Seconds between two looks after what is parked and what is held."""
-RETURNED, CROWD = 10, 1000
-"""Of the parked messages so many come back with each look, and more until the queue is this long: a crowd of them
-neither waits for ever behind others nor holds up others."""
 
 _CLAIM, _CLAIM_SUSPECTS = Script("claim"), Script("claim_suspects")
-_SETTLE, _PARK, _TEND = Script("settle"), Script("park"), Script("tend")
+_SETTLE = Script("settle")
 
 
 class Handle(NamedTuple):
@@ -117,10 +113,7 @@ class RedisConsumer(Consumer):
 
     def park(self, deliveries: Sequence[Delivery]) -> None:
         self._client.calls(
-            [
-                (keys.queue, _PARK([keys.held(self._token), keys.parked], PARKED, *fields))
-                for keys, fields in self._by_queue(deliveries)
-            ]
+            [(keys.queue, parking.park(keys, self._token, fields)) for keys, fields in self._by_queue(deliveries)]
         )
         self.forget(deliveries)
 
@@ -141,11 +134,7 @@ class RedisConsumer(Consumer):
         if not self._is_known:
             self._client.call(QUEUES, ("SADD", QUEUES, *(keys.queue for keys in self._queues)))
             self._is_known = True
-        commands = []
-        for keys in self._queues:
-            places = (keys.queue, keys.suspects, keys.parked, keys.holders, keys.held(self._token))
-            commands.append((keys.queue, _TEND(places, self._token, RETURNED, CROWD)))
-        counts = self._client.calls(commands)
+        counts = self._client.calls([(keys.queue, parking.tend(keys, self._token)) for keys in self._queues])
         self._tends_at = time.monotonic() + TEND_EVERY
         for keys, count in zip(self._queues, counts, strict=True):
             if count > sum(handle.keys is keys for handle in self._held.copy()):

@@ -30,6 +30,7 @@ def test_a_queue_holds_messages_that_go_can_read_and_nothing_else(
     sent = publish(1, 2, 3, 4)
     token = unique("worker")
     consumer = connect(token)
+    connect().fetch(0)  # for whom the other one stays parked
     crashed, parked, released = collect(consumer, 3)
     consumer.park([parked])
     consumer.release([released])
@@ -170,7 +171,7 @@ def test_a_parked_message_is_tried_at_most_once_a_second(connect: Connect, publi
 def test_parked_messages_come_back_behind_others_and_not_all_at_once(
     connect: Connect, publish: Publish, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("django_machinery.drivers.redis.consumer.CROWD", 20)
+    monkeypatch.setattr("django_machinery.drivers.redis.parking.CROWD", 20)
     publish(*range(60), name="unknown")
     consumer = connect()
     consumer.park(collect(consumer, 60))
@@ -179,6 +180,45 @@ def test_parked_messages_come_back_behind_others_and_not_all_at_once(
     assert names_of(collect(consumer, 30)) == uuids(ordinary)
     parked = collect(consumer, 60)
     assert len({delivery.handle for delivery in parked}) == 60
+
+
+@pytest.mark.parametrize("end", ["resign", "reclaim"])
+def test_what_is_parked_goes_back_to_the_queue_when_nobody_consumes_it_any_more(
+    broker: RedisBroker, connect: Connect, publish: Publish, client: Any, queue: str, end: str
+):
+    """Where Go workers look, which the message may be for."""
+    sent = publish(1, 2, 3, name="unknown")
+    first, last = unique("worker"), unique("worker")
+    consumers = [connect(first), connect(last)]
+    consumers[1].fetch(0)
+    consumers[0].park(collect(consumers[0], 3))
+    getattr(broker, end)(first)
+    assert client.lrange(queue, 0, -1) == []
+    getattr(broker, end)(last)
+    assert client.lrange(queue, 0, -1) == [encode_signature(signature) for signature in sent]
+    assert broker.depth(queue) == 3
+
+
+def test_what_dead_workers_have_parked_goes_back_by_any_worker_of_that_redis(
+    broker: RedisBroker, connect: Connect, publish: Publish, client: Any, queue: str
+):
+    publish(1, 2, 3, name="unknown")
+    consumer, elsewhere = connect(), connect(queues=[unique("elsewhere")])
+    consumer.park(collect(consumer, 3))
+    elsewhere.fetch(0)
+    wait_until(lambda: broker.sweep() == 0 and client.llen(queue) == 3)
+
+
+@pytest.mark.parametrize("config", [{"lease": 60.0}], indirect=True)
+def test_what_busy_workers_have_parked_goes_back_by_sweeps(
+    broker: RedisBroker, connect: Connect, publish: Publish, client: Any, queue: str
+):
+    publish(1, 2, 3, name="unknown")
+    consumer = connect()
+    consumer.park(collect(consumer, 3))
+    broker.sweep()
+    assert client.llen(queue) == 0
+    wait_until(lambda: broker.sweep() == 0 and client.llen(queue) == 3)
 
 
 def test_a_lost_process_that_wakes_up_is_lost_for_ever(broker: RedisBroker):

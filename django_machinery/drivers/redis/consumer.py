@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 MOST = 1000
 """The most messages of one claim."""
+SHUNNED = 100
+"""The most names of a claim whose messages it leaves to others."""
+GLANCE = 0.05
+"""Seconds between two looks at a queue that has messages which are left to others: Redis would not wait."""
 TEND_EVERY = 0.25
 """Seconds between two looks after what is parked and what is held."""
 
@@ -52,6 +56,10 @@ class RedisConsumer(Consumer):
         self._is_known = False
         """Whether our queues are among those that sweeps look at."""
         self._tends_at = 0.0
+        self._shunned: dict[bytes, float] = {}
+        """The names of tasks that are not known here -> until when their messages are left to others."""
+        self._leaves_some = False
+        """Whether the last claim has left messages to others."""
         self._fetches_ordinary = False
         """Whether, since the last wait, anything but suspects was asked for."""
 
@@ -70,7 +78,10 @@ class RedisConsumer(Consumer):
 
     def wait(self, timeout: float) -> None:
         ordinary, self._fetches_ordinary = self._fetches_ordinary, False
-        self._waiter.wait(timeout, takes_messages=ordinary and bool(self._order.open))
+        if ordinary and self._leaves_some:
+            self._waiter.wait(min(timeout, GLANCE), takes_messages=False)
+        else:
+            self._waiter.wait(timeout, takes_messages=ordinary and bool(self._order.open))
 
     def wake(self) -> None:
         self._waiter.wake()
@@ -112,6 +123,10 @@ class RedisConsumer(Consumer):
         self.forget(deliveries)
 
     def park(self, deliveries: Sequence[Delivery]) -> None:
+        """Messages of these tasks are not claimed for as long, and then as long again: Go workers may want them."""
+        now = time.monotonic()
+        found = dict.fromkeys(parking.names(delivery.body for delivery in deliveries), now + 2 * parking.PARKED / 1000)
+        self._shunned = {name: until for name, until in self._shunned.items() if until > now} | found
         self._client.calls(
             [(keys.queue, parking.park(keys, self._token, fields)) for keys, fields in self._by_queue(deliveries)]
         )
@@ -150,19 +165,27 @@ class RedisConsumer(Consumer):
         """In one step for all queues where they can be in one, else in a step each, until there are enough."""
         queues = [self._by_name[name] for name in self._order.next()]
         groups = [queues] if self._client.one_slot else [[keys] for keys in queues]
+        self._leaves_some = False
         for group in groups:
             places = [place for keys in group for place in self._claim_places(keys)]
             nonce = secrets.token_hex(4).encode()
-            command = _CLAIM(places, limit, nonce, self._token, int(self._has_priorities))
-            for keys, claimed in zip(group, self._client.call(group[0].queue, command), strict=True):
+            flags = (int(self._has_priorities), parking.CROWD)
+            command = _CLAIM(places, limit, nonce, self._token, *flags, *self._shunned_now())
+            for keys, (*claimed, left) in zip(group, self._client.call(group[0].queue, command), strict=True):
                 limit -= len(claimed[2])
+                self._leaves_some |= left > 0
                 yield from self._ordinary(keys, nonce, *claimed)
             if limit <= 0:
                 return
 
     def _claim_places(self, keys: QueueKeys) -> tuple[str, ...]:
         token = self._token
-        return keys.queue, keys.urgent, keys.landing(token), keys.held(token), keys.counter, keys.holders
+        counter, holders = keys.counter, keys.holders
+        return keys.queue, keys.urgent, keys.landing(token), keys.held(token), counter, holders, keys.parked
+
+    def _shunned_now(self) -> list[bytes]:
+        now = time.monotonic()
+        return [name for name, until in self._shunned.items() if until > now][:SHUNNED]
 
     def _ordinary(
         self, keys: QueueKeys, nonce: bytes, base: int, marks: list[bytes], bodies: list[bytes]

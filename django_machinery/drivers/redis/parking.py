@@ -6,7 +6,8 @@ consumes the queue any more all of them go back at once, when the last one ends 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from django_machinery.drivers.redis.script import Command, Script
@@ -20,7 +21,15 @@ RETURNED, CROWD = 10, 1000
 """So many come back with each look, and more until the queue is this long: a crowd of them neither waits for ever
 behind others nor holds up others."""
 
+_name = re.compile(rb'\{"UUID":"[^"\\]*","Name":"([^"\\]*)"').match
+"""The name of a task in a message as Go and we write it; see `claim.lua`."""
+
 _PARK, _TEND, _UNPARK = Script("park"), Script("parked", "tend"), Script("parked", "unpark")
+
+
+def names(bodies: Iterable[bytes]) -> set[bytes]:
+    """The names of the tasks of messages, of those that are written as usual."""
+    return {found[1] for found in map(_name, bodies) if found}
 
 
 def park(keys: QueueKeys, token: str, fields: Sequence[bytes]) -> Command:

@@ -11,7 +11,7 @@ import pytest
 from django_machinery.drivers.redis.broker import RedisBroker
 from django_machinery.drivers.redis.consumer import RedisConsumer
 from django_machinery.drivers.redis.keys import queue_keys
-from django_machinery.exceptions import BrokerUnavailable
+from django_machinery.exceptions import BrokerError, BrokerUnavailable
 from django_machinery.protocol.codec import decode_signature, encode_signature
 from django_machinery.protocol.signature import Signature
 from tests.contracts.broker_base import names_of
@@ -180,6 +180,61 @@ def test_parked_messages_come_back_behind_others_and_not_all_at_once(
     assert names_of(collect(consumer, 30)) == uuids(ordinary)
     parked = collect(consumer, 60)
     assert len({delivery.handle for delivery in parked}) == 60
+
+
+def test_messages_of_a_task_that_is_not_known_are_left_to_others_for_a_while(
+    connect: Connect, publish: Publish, client: Any, queue: str
+):
+    """Where a Go worker looks, and out of the way of what can be run here."""
+    publish(0, name="unknown")
+    consumer = connect()
+    consumer.park(collect(consumer, 1))
+    others = publish(1, 2, name="unknown")
+    first = publish(3)
+    others += publish(4, name="unknown")
+    second = publish(5)
+    assert names_of(consumer.fetch(10)) == uuids(first + second)
+    assert client.lrange(queue, 0, -1) == [encode_signature(signature) for signature in others]
+    assert consumer.fetch(10) == []
+    start = time.monotonic()
+    consumer.wait(30)
+    assert time.monotonic() - start < 5, "new messages are looked for"
+    tried = collect(consumer, 4)
+    assert {decode_signature(delivery.body).name for delivery in tried} == {"unknown"}
+
+
+def test_one_that_is_to_be_ignored_where_it_is_not_known_is_left_to_nobody(connect: Connect, publish: Publish):
+    publish(0, name="unknown")
+    consumer = connect()
+    consumer.park(collect(consumer, 1))
+    ignored = publish(1, name="unknown", ignore_when_task_not_registered=True)
+    assert names_of(consumer.fetch(10)) == uuids(ignored)
+
+
+def test_a_crowd_of_messages_that_are_left_to_others_hides_nothing(
+    broker: RedisBroker, connect: Connect, publish: Publish, queue: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("django_machinery.drivers.redis.parking.CROWD", 20)
+    publish(0, name="unknown")
+    consumer = connect()
+    consumer.park(collect(consumer, 1))
+    publish(*range(500), name="unknown")
+    known = publish(1)
+    assert names_of(collect(consumer, 1, timeout=1.5)) == uuids(known)
+    assert broker.depth(queue) == 501
+
+
+@pytest.mark.parametrize("config", [{"redis_priorities": True}], indirect=True)
+def test_a_queue_whose_key_another_program_has_taken_loses_nothing(
+    broker: RedisBroker, connect: Connect, publish: Publish, client: Any, queue: str
+):
+    (sent,) = publish(1, priority=5)
+    client.set(queue, "text")
+    consumer = connect()
+    with pytest.raises(BrokerError, match="WRONGTYPE"):
+        consumer.fetch(5)
+    client.delete(queue)
+    assert names_of(collect(consumer, 1)) == [sent.uuid]
 
 
 @pytest.mark.parametrize("end", ["resign", "reclaim"])

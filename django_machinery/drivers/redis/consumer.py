@@ -8,8 +8,9 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from django_machinery.drivers.redis import parking
+from django_machinery.drivers.redis.errors import is_full
 from django_machinery.drivers.redis.keys import QUEUES, QueueKeys
-from django_machinery.drivers.redis.leases import give_back
+from django_machinery.drivers.redis.leases import give_back, unland
 from django_machinery.drivers.redis.script import Script
 from django_machinery.drivers.redis.waiting import Waiter
 from django_machinery.exceptions import BrokerUnavailable
@@ -24,12 +25,15 @@ MOST = 1000
 SHUNNED = 100
 """The most names of a claim whose messages it leaves to others."""
 GLANCE = 0.05
-"""Seconds between two looks at a queue that has messages which are left to others: Redis would not wait."""
+"""Seconds between two looks at a queue that has messages which are left to others, or in a Redis that is full: there
+one can claim, but not wait."""
+FULL = 1.0
+"""Seconds until a full Redis is asked again whether it lets us wait."""
 TEND_EVERY = 0.25
 """Seconds between two looks after what is parked and what is held."""
 
 _CLAIM, _CLAIM_SUSPECTS = Script("claim"), Script("claim_suspects")
-_SETTLE = Script("settle")
+_SETTLE, _KNOW = Script("settle"), Script("know")
 
 
 class Handle(NamedTuple):
@@ -60,6 +64,7 @@ class RedisConsumer(Consumer):
         """The names of tasks that are not known here -> until when their messages are left to others."""
         self._leaves_some = False
         """Whether the last claim has left messages to others."""
+        self._full_until = 0.0
         self._fetches_ordinary = False
         """Whether, since the last wait, anything but suspects was asked for."""
 
@@ -78,10 +83,14 @@ class RedisConsumer(Consumer):
 
     def wait(self, timeout: float) -> None:
         ordinary, self._fetches_ordinary = self._fetches_ordinary, False
-        if ordinary and self._leaves_some:
+        if ordinary and (self._leaves_some or time.monotonic() < self._full_until):
             self._waiter.wait(min(timeout, GLANCE), takes_messages=False)
-        else:
+            return
+        try:
             self._waiter.wait(timeout, takes_messages=ordinary and bool(self._order.open))
+        except BrokerUnavailable as error:
+            self._full_until = time.monotonic() + FULL if is_full(error) else 0.0
+            raise
 
     def wake(self) -> None:
         self._waiter.wake()
@@ -90,10 +99,8 @@ class RedisConsumer(Consumer):
         """What a wait has moved here from a queue that is paused now goes back to its head."""
         self._order.pause(queues)
         self._waiter.watch(self._open)
-        for keys in self._queues:
-            land = ("LMOVE", keys.landing(self._token), keys.queue, "RIGHT", "LEFT")
-            while keys.queue in queues and self._client.call(keys.queue, land) is not None:
-                pass
+        paused = [keys for keys in self._queues if keys.queue in queues]
+        self._client.calls([(keys.queue, unland(keys, self._token)) for keys in paused])
 
     def settle(self, deliveries: Sequence[Delivery]) -> list[bool]:
         parts = list(self._by_queue(deliveries))
@@ -147,7 +154,7 @@ class RedisConsumer(Consumer):
         if time.monotonic() < self._tends_at:
             return
         if not self._is_known:
-            self._client.call(QUEUES, ("SADD", QUEUES, *(keys.queue for keys in self._queues)))
+            self._client.call(QUEUES, _KNOW([QUEUES], *(keys.queue for keys in self._queues)))
             self._is_known = True
         counts = self._client.calls([(keys.queue, parking.tend(keys, self._token)) for keys in self._queues])
         self._tends_at = time.monotonic() + TEND_EVERY

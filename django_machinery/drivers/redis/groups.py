@@ -27,7 +27,8 @@ PATIENCE = 16.0
 """Seconds to wait for that lock."""
 PAUSE = 0.02
 
-_ENLIST, _TRIGGER, _RELEASE = Script("enlist"), Script("trigger"), Script("release")
+_ENLIST, _TRIGGER = Script("enlist"), Script("trigger")
+_PUT, _RELEASE = Script("put"), Script("release")
 
 ReadStates = Callable[[Sequence[str]], list[TaskState | None]]
 
@@ -84,7 +85,7 @@ class Groups:
                 break
             look = min(4 * look, LARGEST_LOOK)
         if passed > first:
-            self._calls(keys, ("SET", keys.cursor, passed, "EX", self._keep))
+            self._calls(keys, _PUT([keys.cursor], passed, 1000 * self._keep))
         return bool(0 < total <= passed)
 
     def member_states(self, uuid: str) -> list[TaskState]:
@@ -111,7 +112,7 @@ class Groups:
     def _trigger_in_cluster(self, keys: GroupKeys, by: str) -> int:
         """The lock is in another slot, so that it has to be taken, as Go takes it."""
         value = secrets.token_hex(8)
-        if self._client.call(CHORD_MUTEX, ("SET", CHORD_MUTEX, value, "NX", "PX", MUTEX)) is None:
+        if not self._client.call(CHORD_MUTEX, _PUT([CHORD_MUTEX], value, MUTEX, "NX")):
             return 2
         try:
             answer: int = self._client.call(keys.meta, _TRIGGER((keys.meta, keys.trigger), by, self._keep))

@@ -19,7 +19,7 @@ ON_ITS_WAY = 60 * 1000
 
 _RENEW, _LOSE, _AGES = Script("renew"), Script("lose"), Script("ages")
 _RECLAIM = Script("fields", "reclaim")
-_GIVE_BACK = Script("fields", "give_back")
+_GIVE_BACK, _UNLAND = Script("fields", "give_back"), Script("fields", "unland")
 
 Holder = tuple[QueueKeys, str]
 """A queue, and the token of a process that may hold something of it."""
@@ -109,9 +109,7 @@ class Leases:
         heads = self._client.calls([(keys.queue, ("LINDEX", keys.landing(token), 0)) for keys, token in holders])
         landed = {holder: head for holder, head in zip(holders, heads, strict=True) if head is not None}
         left = [holder for holder, head in landed.items() if self._landed.get(holder) == head]
-        self._client.calls(
-            [(keys.queue, ("LMOVE", keys.landing(token), keys.queue, "RIGHT", "LEFT")) for keys, token in left]
-        )
+        self._client.calls([(keys.queue, unland(keys, token)) for keys, token in left])
         self._landed = landed
 
 
@@ -119,3 +117,8 @@ def give_back(keys: QueueKeys, token: str, fields: Sequence[bytes] = ()) -> Comm
     """The command that gives messages back, uncounted; without fields, all that the process has of this queue."""
     places = (keys.held(token), keys.landing(token), keys.queue, keys.suspects, keys.urgent, keys.bell)
     return _GIVE_BACK(places, *fields)
+
+
+def unland(keys: QueueKeys, token: str) -> Command:
+    """The command that gives back what came to a process while it waited, and is not claimed."""
+    return _UNLAND([keys.landing(token), keys.queue])

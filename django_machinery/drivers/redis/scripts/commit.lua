@@ -36,6 +36,7 @@ for i = 1, #types do
 end
 
 local items, places, lists = {}, {}, {}
+local has_written = false
 
 local function parse_item(text)
   local place, settles, decides, modes, messages = string.match(text, '^(%d+):(%d):(%d):(%u*):(%d+)$')
@@ -59,6 +60,10 @@ local function set_state(key, mode, name, body)
     head = byte(name) == 123 and name or '{"TaskUUID":"' .. key .. '","TaskName":' .. name
     tail = now
   end
+  if mode == STEP_MODE and not has_written then
+    call('EXPIRE', key, keep) -- a write that adds nothing: after it a full Redis lets steps pass, but nothing new
+  end
+  has_written = true
   call('SET', key, head .. body .. tail, 'EX', keep)
   stored[key], heads[key], tails[key] = true, head, tail
   local state = sub(body, 11, 18)

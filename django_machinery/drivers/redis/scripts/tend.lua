@@ -3,6 +3,7 @@
 -- Returns how many messages the process holds.
 
 local queue, suspects, parked, holders, held = unpack(KEYS)
+redis.call('SREM', holders, '') -- a write that adds nothing: after it a full Redis lets the rest pass
 redis.call('SADD', holders, ARGV[1])
 unpark_due(queue, suspects, parked, tonumber(ARGV[2]), tonumber(ARGV[3]))
 return redis.call('HLEN', held)

@@ -187,8 +187,8 @@ class RedisConsumer(Consumer):
 
     def _claim_places(self, keys: QueueKeys) -> tuple[str, ...]:
         token = self._token
-        counter, holders = keys.counter, keys.holders
-        return keys.queue, keys.urgent, keys.landing(token), keys.held(token), counter, holders, keys.parked
+        places = keys.queue, keys.urgent, keys.landing(token), keys.held(token), keys.counter, keys.holders
+        return *places, keys.parked, keys.bell
 
     def _shunned_now(self) -> list[bytes]:
         now = time.monotonic()

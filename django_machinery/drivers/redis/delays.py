@@ -26,7 +26,7 @@ PAGE = 1000
 PUT_OFF = 5 * 10**9
 """Nanoseconds that a message is put off while it is moved in a Cluster: a crash in between repeats it after that."""
 
-_DUE, _PROMOTE = Script("due"), Script("promote")
+_DUE, _PROMOTE = Script("due"), Script("bell", "promote")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -133,8 +133,9 @@ class Delays:
 
     @property
     def _quarantine(self) -> Lane:
-        """Where what cannot be moved waits for one of ours, who runs it alone or buries it: no Go worker reads suspects,
-        so that none is broken by it.
+        """Where what cannot be moved waits for one of our workers, which runs it alone or buries it.
+
+        No Go worker reads suspects, so that none is broken by it.
         """
         return Lane("L", ((queue_keys(self._config.default_queue).suspects, "l"),))
 

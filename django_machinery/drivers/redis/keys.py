@@ -6,7 +6,7 @@ ETA in nanoseconds; the state of a task and the meta of a group are strings unde
 Beside a queue, in the slot of the queue so that one script may touch them together in a Cluster:
 
     urgent        sorted set   messages with a priority, where REDIS_PRIORITIES is on: number and body, by -priority
-    bell          list         rung when something comes into `urgent`, for those who wait; holds nothing of worth
+    bell          list         rung when something comes into `urgent`, for those who wait: never longer than that was
     held:TOKEN    hash         what a worker process has claimed: field (see below) -> body
     landing:TOKEN list         what came to a process that waited: not claimed yet, so counted nowhere
     suspects      list         "claims:crashes:body" of messages that were held by a process that crashed

@@ -18,8 +18,8 @@ ON_ITS_WAY = 60 * 1000
 """Milliseconds after which no command of a lost process can arrive any more."""
 
 _RENEW, _LOSE, _AGES = Script("renew"), Script("lose"), Script("ages")
-_RECLAIM = Script("fields", "reclaim")
-_GIVE_BACK, _UNLAND = Script("fields", "give_back"), Script("fields", "unland")
+_RECLAIM = Script("bell", "fields", "reclaim")
+_GIVE_BACK, _UNLAND = Script("bell", "fields", "give_back"), Script("bell", "fields", "unland")
 
 Holder = tuple[QueueKeys, str]
 """A queue, and the token of a process that may hold something of it."""

@@ -302,3 +302,23 @@ def wait_and_publish(consumer: RedisConsumer, publish: Publish) -> list[Signatur
     waiter.join(5)
     assert not waiter.is_alive()
     return sent
+
+
+@pytest.mark.parametrize("config", [{"redis_priorities": True}], indirect=True)
+def test_the_bell_for_urgent_messages_does_not_ring_on_when_there_are_none(
+    broker: RedisBroker, connect: Connect, publish: Publish, client: Any, queue: str
+):
+    """Who was busy did not hear it, and would be woken by each ring in vain."""
+    consumer, bell = connect(), queue_keys(queue).bell
+    for _ in range(3):
+        publish(*range(50), priority=5)
+        assert client.llen(bell) == 50
+        assert len(consumer.fetch(20)) == 20
+        publish(*range(10), priority=5)
+        assert client.llen(bell) == 50
+        consumer.release(consumer.fetch(40))
+        assert client.llen(bell) == 50
+        assert consumer.settle(consumer.fetch(50)) == [True] * 40
+        assert client.llen(bell) == 0
+    publish(1, priority=5)
+    assert (broker.purge(queue), client.llen(bell)) == (1, 0)

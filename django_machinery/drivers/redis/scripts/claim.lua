@@ -1,5 +1,5 @@
 -- Claims messages: off their queues and into the hash of the process, in one step.
--- KEYS for each queue: queue, urgent, landing, held, counter, holders, parked. ARGV: limit, nonce, token, "1" with
+-- KEYS for each queue: queue, urgent, landing, held, counter, holders, parked, bell. ARGV: limit, nonce, token, "1" with
 -- priorities, how many messages are left at the head of a queue, the names of tasks of which they are left.
 -- Returns for each queue: the number before its first message, the marks of those that were urgent, all bodies, how many
 -- messages were left.
@@ -8,10 +8,11 @@ local limit, nonce, token, has_urgent = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARG
 local shown, shunned = tonumber(ARGV[5]), {}
 for i = 6, #ARGV do shunned[ARGV[i]] = true end
 
-for q = 1, #KEYS, 7 do redis.call('LLEN', KEYS[q]) end -- an error, if it is no list, before anything is taken off
+for q = 1, #KEYS, 8 do redis.call('LLEN', KEYS[q]) end -- an error, if it is no list, before anything is taken off
 
-local function take_urgent(key, marks, bodies)
+local function take_urgent(key, bell, marks, bodies)
   local found = redis.call('ZPOPMIN', key, limit)
+  if #found < 2 * limit then redis.call('DEL', bell) end -- nothing is left that it would ring for
   for i = 1, #found, 2 do
     marks[#marks + 1] = ':u:' .. -found[i + 1] .. ':' .. string.sub(found[i], 1, 16)
     bodies[#bodies + 1] = string.sub(found[i], 17)
@@ -60,10 +61,10 @@ local function take_others(key, parked, counter, bodies)
 end
 
 local claimed = {}
-for q = 1, #KEYS, 7 do
+for q = 1, #KEYS, 8 do
   local marks, bodies, base, left = {}, {}, 0, 0
   if limit > 0 then
-    if has_urgent then take_urgent(KEYS[q + 1], marks, bodies) end
+    if has_urgent then take_urgent(KEYS[q + 1], KEYS[q + 7], marks, bodies) end
     take(KEYS[q + 2], bodies)
     if #ARGV > 5 then left = take_others(KEYS[q], KEYS[q + 6], KEYS[q + 4], bodies) else take(KEYS[q], bodies) end
   end

@@ -86,10 +86,11 @@ local function send(at)
   end
   local score, body = ARGV[at + 1], ARGV[at + 2]
   if place.kind == 'U' then
-    body = string.format('%016d', call('INCR', KEYS[place.index + 1])) .. body
-    call('RPUSH', KEYS[place.index + 2], '')
+    call('ZADD', key, score, string.format('%016d', call('INCR', KEYS[place.index + 1])) .. body)
+    ring(KEYS[place.index + 2], key)
+  else
+    call('ZADD', key, score, body)
   end
-  call('ZADD', key, score, body)
   return at + 3
 end
 

@@ -25,7 +25,7 @@ local function put_back(field, body, queue, suspects, urgent, bell)
     redis.call('LPUSH', suspects, claims_and_crashes .. ':' .. body)
   elseif priority then
     redis.call('ZADD', urgent, -priority, place .. body)
-    redis.call('RPUSH', bell, '')
+    ring(bell, urgent)
   else
     redis.call('LPUSH', queue, body)
   end

@@ -22,7 +22,7 @@ for i = 1, #ARGV, 5 do
       redis.call('RPUSH', key, body)
     else
       redis.call('ZADD', key, score, string.format('%016d', redis.call('INCR', KEYS[index + 1])) .. body)
-      redis.call('RPUSH', KEYS[index + 2], '')
+      ring(KEYS[index + 2], key)
     end
     moved = moved + 1
   end

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from django_machinery import signals
+from django_machinery.exceptions import DecodeError
 from django_machinery.protocol import workflows
 from django_machinery.protocol.codec import decode_signature
 from django_machinery.protocol.states import PENDING
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from django_machinery.models.message import MessageManager
     from django_machinery.protocol.signature import Signature
     from django_machinery.seams.backend import ResultBackend
-    from django_machinery.seams.broker import Broker, Consumer
+    from django_machinery.seams.broker import Broker, Consumer, Waiting
     from django_machinery.seams.lock import Lock
     from django_machinery.seams.unit import Outcome, Unit
 
@@ -189,6 +191,18 @@ class Server:
         changes = [change for signature in ready for change in _with_later_steps(signature)]
         self._send(Batch(ready, changes), None)
 
+    def get_pending_tasks(self, queue: str = "", limit: int = 1000) -> list[Signature]:
+        """What is ready on a queue, by default the default one, in the order in which it would be handed out.
+
+        What cannot be decoded is left out (Go: GetPendingTasks). Raises `NotImplementedError` where the broker cannot
+        list messages (`supports_listing`).
+        """
+        return self._decoded(self.broker.pending(queue or self.config.default_queue, limit))
+
+    def get_delayed_tasks(self, limit: int = 1000) -> list[Signature]:
+        """What the broker keeps until its ETA, the soonest first (Go: GetDelayedTasks); see `get_pending_tasks`."""
+        return self._decoded(self.broker.delayed(limit))
+
     def hasten(self, uuids: Sequence[str]) -> int:
         """Make delayed messages of these tasks due now, wherever they wait; returns how many."""
         return self.broker.hasten(uuids) + self._sender.hasten(uuids)
@@ -201,6 +215,13 @@ class Server:
         """Free the connections of broker, backend and lock. The server may be used again."""
         for part in (self.broker, self.backend, self.lock):
             part.close()
+
+    def _decoded(self, messages: Iterable[Waiting]) -> list[Signature]:
+        signatures = []
+        for message in messages:
+            with suppress(DecodeError):
+                signatures.append(self.decode(message.body))
+        return signatures
 
     def _register_periodic(
         self,

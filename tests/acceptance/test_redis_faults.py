@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from django.test import override_settings
 
-from django_machinery import servers
+from django_machinery import Chord, Group, Signature, servers
 from django_machinery.exceptions import BackendError, BrokerError
 from django_machinery.server import Server
 from tests.acceptance.conftest import RunningWorker, StartWorker, wait_for
@@ -113,6 +113,21 @@ def test_a_hundred_faults_of_connections_lose_no_task(start_worker: StartWorker,
         proxy.heal(forget=True)
         consumes_again(worker, server)
         assert [result.get(timeout=30) for result in results] == [number + 1 for number in numbers]
+        wait_for(lambda: nothing_is_left(server), worker)
+        assert "Traceback" not in worker.output
+        assert worker.terminate() == 0
+
+
+def test_a_full_redis_is_drained(start_worker: StartWorker, redis: Redis):
+    """By a worker that starts on it: what waits there is what it is full of."""
+    with server_on(redis.url) as server:
+        results = [tasks.add.send(number, 1) for number in range(200)]
+        members = Group(*[Signature.of(tasks.add.name, number, 1) for number in range(20)])
+        chord = server.send_chord(Chord(members, Signature.of(tasks.total.name)))
+        redis.client().config_set("maxmemory", 1)
+        worker = start_worker("--processes=2", **on(redis.url))
+        assert [result.get(timeout=30) for result in results] == list(range(1, 201)), worker.output
+        assert chord.get(timeout=30) == sum(range(1, 21)), worker.output
         wait_for(lambda: nothing_is_left(server), worker)
         assert "Traceback" not in worker.output
         assert worker.terminate() == 0

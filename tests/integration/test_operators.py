@@ -1,11 +1,14 @@
 """Pause and cancel, on every kind of broker: with a worker that runs, and one that comes later."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from django_machinery import Signature, Worker, control, send_task
+from django_machinery.drivers.redis.broker import RedisBroker
 from django_machinery.server import Server
+from tests.contracts.support import unique, uuids
 from tests.integration.conftest import running
 from tests.integration.matrix import PAIRS, pairs
 from tests.waiting import wait_until
@@ -45,6 +48,31 @@ class TestOperators:
             wait_until(lambda: result.is_completed)
         assert result.task_state.error == "the task was cancelled by me before it ran"
         assert control.cancel(server, [result.uuid]) == 0
+
+    def test_what_waits_is_listed_as_signatures(self, server: Server):
+        if not server.broker.supports_listing:
+            with pytest.raises(NotImplementedError):
+                server.get_pending_tasks()
+            return
+        ready = [Signature.of("add", n, uuid=unique("task")) for n in range(3)]
+        elsewhere = Signature.of("add", 4, uuid=unique("task"), queue="else")
+        delayed = [Signature.of("add", n, uuid=unique("task"), eta=timedelta(hours=2 - n)) for n in range(2)]
+        for each in (*ready, elsewhere, *delayed):
+            server.send_task(each)
+        assert uuids(server.get_pending_tasks()) == uuids(ready)
+        assert [bytes(task.args[0].value) for task in server.get_pending_tasks() if task.args] == [b"0", b"1", b"2"]
+        assert uuids(server.get_pending_tasks("machinery_tasks", limit=2)) == uuids(ready[:2])
+        assert uuids(server.get_pending_tasks("else")) == [elsewhere.uuid]
+        assert uuids(server.get_delayed_tasks()) == uuids(delayed[::-1])
+        assert uuids(server.get_delayed_tasks(limit=1)) == [delayed[1].uuid]
+
+
+@pytest.mark.parametrize(("database", "broker", "backend"), pairs("redis-tcp", "redis-tcp"), indirect=["database"])
+def test_what_cannot_be_decoded_is_not_listed(server: Server):
+    assert isinstance(server.broker, RedisBroker)
+    server.broker.client.call("machinery_tasks", ("RPUSH", "machinery_tasks", b"{no message"))
+    sent = server.send_task(Signature.of("add", 1))
+    assert uuids(server.get_pending_tasks()) == [sent.uuid]
 
 
 def _rests(server: Server) -> bool:

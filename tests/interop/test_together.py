@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from django_machinery import Chord, Group, TaskFailed, Worker
+from django_machinery.drivers.redis.keys import queue_keys
 from django_machinery.drivers.redis.lock import RedisLock
 from django_machinery.protocol.signature import Signature
 from django_machinery.server import Server
@@ -95,9 +96,22 @@ def test_a_task_that_only_the_other_side_knows_gets_there(
     server: Server, original: Original, our_worker: StartWorker, queue: str
 ):
     with original.worker(), our_worker("multiply"):
-        results = [server.send_task(of("echo_string", f"word {n}")) for n in range(30)]
-        assert [result.get(TIMEOUT) for result in results] == [f"word {n}" for n in range(30)]
+        group = server.send_group(Group(*[of("echo_string", f"word {n}") for n in range(2000)]))
+        assert group.get(TIMEOUT) == [f"word {n}" for n in range(2000)]
     wait_until(lambda: server.broker.depth(queue) == 0)
+
+
+@with_both
+def test_nothing_that_only_the_other_side_knows_is_left_where_it_does_not_look(
+    server: Server, original: Original, our_worker: StartWorker, queue: str
+):
+    """Our worker meets all of it, parks it, and ends."""
+    with our_worker("multiply"):
+        results = [server.send_task(of("echo_string", f"word {n}")) for n in range(300)]
+        client, parked = server.broker.client, queue_keys(queue).parked  # type: ignore[attr-defined]
+        wait_until(lambda: client.call(queue, ("ZCARD", parked)) == 300)
+    with original.worker():
+        assert [result.get(TIMEOUT) for result in results] == [f"word {n}" for n in range(300)]
 
 
 @with_both

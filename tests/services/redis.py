@@ -18,7 +18,10 @@ NODE_TIMEOUT = 1000
 
 
 class Redis(Service):
-    """One server that listens on a port, on a socket and, with `certificates`, with TLS on a second port."""
+    """One server that listens on a port, on a socket and, with `certificates`, on a second port with TLS.
+
+    There it lets in only who shows a certificate of their authority.
+    """
 
     name: ClassVar = "Redis"
     install: ClassVar = "apt-get install redis-server openssl; pip install 'redis[hiredis]'"
@@ -78,7 +81,7 @@ class Redis(Service):
         certificate, key = map(str, self._certificates.server)
         return [
             *("--tls-port", str(self.tls_port), "--tls-ca-cert-file", str(self._certificates.authority)),
-            *("--tls-cert-file", certificate, "--tls-key-file", key, "--tls-auth-clients", "optional"),
+            *("--tls-cert-file", certificate, "--tls-key-file", key, "--tls-auth-clients", "yes"),
         ]
 
     def _answers(self) -> bool:

@@ -143,7 +143,7 @@ class RedisBroker(Broker):
 
     def purge(self, queue: str) -> int:
         keys = queue_keys(queue)
-        count: int = self.client.call(queue, _PURGE([queue, keys.urgent, keys.parked, keys.suspects]))
+        count: int = self.client.call(queue, _PURGE([queue, keys.urgent, keys.parked, keys.suspects, keys.bell]))
         return count
 
     def close(self) -> None:

@@ -7,8 +7,10 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from django_machinery.drivers.redis import parking
+from django_machinery.drivers.redis.errors import is_full
 from django_machinery.drivers.redis.keys import QUEUES, QueueKeys
-from django_machinery.drivers.redis.leases import give_back
+from django_machinery.drivers.redis.leases import give_back, unland
 from django_machinery.drivers.redis.script import Script
 from django_machinery.drivers.redis.waiting import Waiter
 from django_machinery.exceptions import BrokerUnavailable
@@ -20,16 +22,18 @@ if TYPE_CHECKING:
 
 MOST = 1000
 """The most messages of one claim."""
-PARKED = 1000
-"""Milliseconds until a message whose task is not known here is tried again, by whoever comes first."""
+SHUNNED = 100
+"""The most names of a claim whose messages it leaves to others."""
+GLANCE = 0.05
+"""Seconds between two looks at a queue that has messages which are left to others, or in a Redis that is full: there
+one can claim, but not wait."""
+FULL = 1.0
+"""Seconds until a full Redis is asked again whether it lets us wait."""
 TEND_EVERY = 0.25
 """Seconds between two looks after what is parked and what is held."""
-RETURNED, CROWD = 10, 1000
-"""Of the parked messages so many come back with each look, and more until the queue is this long: a crowd of them
-neither waits for ever behind others nor holds up others."""
 
 _CLAIM, _CLAIM_SUSPECTS = Script("claim"), Script("claim_suspects")
-_SETTLE, _PARK, _TEND = Script("settle"), Script("park"), Script("tend")
+_SETTLE, _KNOW = Script("settle"), Script("know")
 
 
 class Handle(NamedTuple):
@@ -56,6 +60,11 @@ class RedisConsumer(Consumer):
         self._is_known = False
         """Whether our queues are among those that sweeps look at."""
         self._tends_at = 0.0
+        self._shunned: dict[bytes, float] = {}
+        """The names of tasks that are not known here -> until when their messages are left to others."""
+        self._leaves_some = False
+        """Whether the last claim has left messages to others."""
+        self._full_until = 0.0
         self._fetches_ordinary = False
         """Whether, since the last wait, anything but suspects was asked for."""
 
@@ -74,7 +83,14 @@ class RedisConsumer(Consumer):
 
     def wait(self, timeout: float) -> None:
         ordinary, self._fetches_ordinary = self._fetches_ordinary, False
-        self._waiter.wait(timeout, takes_messages=ordinary and bool(self._order.open))
+        if ordinary and (self._leaves_some or time.monotonic() < self._full_until):
+            self._waiter.wait(min(timeout, GLANCE), takes_messages=False)
+            return
+        try:
+            self._waiter.wait(timeout, takes_messages=ordinary and bool(self._order.open))
+        except BrokerUnavailable as error:
+            self._full_until = time.monotonic() + FULL if is_full(error) else 0.0
+            raise
 
     def wake(self) -> None:
         self._waiter.wake()
@@ -83,10 +99,8 @@ class RedisConsumer(Consumer):
         """What a wait has moved here from a queue that is paused now goes back to its head."""
         self._order.pause(queues)
         self._waiter.watch(self._open)
-        for keys in self._queues:
-            land = ("LMOVE", keys.landing(self._token), keys.queue, "RIGHT", "LEFT")
-            while keys.queue in queues and self._client.call(keys.queue, land) is not None:
-                pass
+        paused = [keys for keys in self._queues if keys.queue in queues]
+        self._client.calls([(keys.queue, unland(keys, self._token)) for keys in paused])
 
     def settle(self, deliveries: Sequence[Delivery]) -> list[bool]:
         parts = list(self._by_queue(deliveries))
@@ -116,11 +130,12 @@ class RedisConsumer(Consumer):
         self.forget(deliveries)
 
     def park(self, deliveries: Sequence[Delivery]) -> None:
+        """Messages of these tasks are not claimed for as long, and then as long again: Go workers may want them."""
+        now = time.monotonic()
+        found = dict.fromkeys(parking.names(delivery.body for delivery in deliveries), now + 2 * parking.PARKED / 1000)
+        self._shunned = {name: until for name, until in self._shunned.items() if until > now} | found
         self._client.calls(
-            [
-                (keys.queue, _PARK([keys.held(self._token), keys.parked], PARKED, *fields))
-                for keys, fields in self._by_queue(deliveries)
-            ]
+            [(keys.queue, parking.park(keys, self._token, fields)) for keys, fields in self._by_queue(deliveries)]
         )
         self.forget(deliveries)
 
@@ -139,13 +154,9 @@ class RedisConsumer(Consumer):
         if time.monotonic() < self._tends_at:
             return
         if not self._is_known:
-            self._client.call(QUEUES, ("SADD", QUEUES, *(keys.queue for keys in self._queues)))
+            self._client.call(QUEUES, _KNOW([QUEUES], *(keys.queue for keys in self._queues)))
             self._is_known = True
-        commands = []
-        for keys in self._queues:
-            places = (keys.queue, keys.suspects, keys.parked, keys.holders, keys.held(self._token))
-            commands.append((keys.queue, _TEND(places, self._token, RETURNED, CROWD)))
-        counts = self._client.calls(commands)
+        counts = self._client.calls([(keys.queue, parking.tend(keys, self._token)) for keys in self._queues])
         self._tends_at = time.monotonic() + TEND_EVERY
         for keys, count in zip(self._queues, counts, strict=True):
             if count > sum(handle.keys is keys for handle in self._held.copy()):
@@ -161,19 +172,27 @@ class RedisConsumer(Consumer):
         """In one step for all queues where they can be in one, else in a step each, until there are enough."""
         queues = [self._by_name[name] for name in self._order.next()]
         groups = [queues] if self._client.one_slot else [[keys] for keys in queues]
+        self._leaves_some = False
         for group in groups:
             places = [place for keys in group for place in self._claim_places(keys)]
             nonce = secrets.token_hex(4).encode()
-            command = _CLAIM(places, limit, nonce, self._token, int(self._has_priorities))
-            for keys, claimed in zip(group, self._client.call(group[0].queue, command), strict=True):
+            flags = (int(self._has_priorities), parking.CROWD)
+            command = _CLAIM(places, limit, nonce, self._token, *flags, *self._shunned_now())
+            for keys, (*claimed, left) in zip(group, self._client.call(group[0].queue, command), strict=True):
                 limit -= len(claimed[2])
+                self._leaves_some |= left > 0
                 yield from self._ordinary(keys, nonce, *claimed)
             if limit <= 0:
                 return
 
     def _claim_places(self, keys: QueueKeys) -> tuple[str, ...]:
         token = self._token
-        return keys.queue, keys.urgent, keys.landing(token), keys.held(token), keys.counter, keys.holders
+        places = keys.queue, keys.urgent, keys.landing(token), keys.held(token), keys.counter, keys.holders
+        return *places, keys.parked, keys.bell
+
+    def _shunned_now(self) -> list[bytes]:
+        now = time.monotonic()
+        return [name for name, until in self._shunned.items() if until > now][:SHUNNED]
 
     def _ordinary(
         self, keys: QueueKeys, nonce: bytes, base: int, marks: list[bytes], bodies: list[bytes]

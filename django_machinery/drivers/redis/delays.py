@@ -11,7 +11,7 @@ from django_machinery.drivers.redis.keys import queue_keys
 from django_machinery.drivers.redis.lanes import Lane
 from django_machinery.drivers.redis.program import Program
 from django_machinery.drivers.redis.script import Script, Word
-from django_machinery.exceptions import DecodeError
+from django_machinery.exceptions import BrokerError, BrokerUnavailable, DecodeError
 from django_machinery.protocol.codec import decode_signature
 from django_machinery.seams.broker import Waiting
 
@@ -26,7 +26,7 @@ PAGE = 1000
 PUT_OFF = 5 * 10**9
 """Nanoseconds that a message is put off while it is moved in a Cluster: a crash in between repeats it after that."""
 
-_DUE, _PROMOTE = Script("due"), Script("promote")
+_DUE, _PROMOTE = Script("due"), Script("bell", "promote")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -82,14 +82,13 @@ class Delays:
         try:
             signature = decode_signature(body, self._config.limits)
         except DecodeError:
-            # No Go worker reads suspects, so none is broken by it; one of ours will bury it.
-            return Lane("L", ((queue_keys(self._config.default_queue).suspects, "l"),))
+            return self._quarantine
         queue = signature.queue or self._config.default_queue
         return self._lanes.ready(signature.replace(queue=queue) if queue != signature.queue else signature)
 
     def _move(self, moves: Sequence[tuple[Lane, bytes]]) -> int:
         """In one step: off the delayed ones, onto the queue."""
-        keys, args = {self._key: 1}, list[Word]()
+        keys, args = {self._key: 1, self._quarantine.key: 2}, list[Word]()
         for lane, body in moves:
             index, *_ = [keys.setdefault(key, len(keys) + 1) for key, _ in lane.places]
             args += (body, lane.kind, index, lane.score, self._as_sent(lane, body))
@@ -97,19 +96,51 @@ class Delays:
         return moved
 
     def _send_and_remove(self, moves: Sequence[tuple[Lane, bytes]]) -> int:
-        """In two steps, since the slots differ: a crash between them sends again, never loses."""
-        programs: dict[str, Program] = {}
+        """In two steps a queue, since the slots differ: a crash between them sends again, never loses.
+
+        Raises what kept messages of a queue from being sent, when those of all others are.
+        """
+        parts: dict[str, list[tuple[Lane, bytes]]] = {}
         for lane, body in moves:
-            program = programs.setdefault(lane.key, Program(0))
-            if not program.items:
-                program.item()
-            program.message(lane, self._as_sent(lane, body))
-        self._client.calls([(program.key, program.command) for program in programs.values()])
-        removed: int = self._client.call(self._key, ("ZREM", self._key, *(body for _, body in moves)))
+            parts.setdefault(lane.key, []).append((lane, body))
+        removed, failure = 0, None
+        for part in parts.values():
+            try:
+                self._send_or_quarantine(part)
+            except BrokerError as error:
+                failure = error
+            else:
+                removed += self._client.call(self._key, ("ZREM", self._key, *(body for _, body in part)))
+        if failure is not None:
+            raise failure
         return removed
 
+    def _send_or_quarantine(self, part: Sequence[tuple[Lane, bytes]]) -> None:
+        """To the one queue that they all go to; where its key is of another type, or cannot be, aside."""
+        try:
+            self._send(part)
+        except BrokerUnavailable:
+            raise
+        except BrokerError:
+            self._send([(self._quarantine, body) for _, body in part])
+
+    def _send(self, part: Sequence[tuple[Lane, bytes]]) -> None:
+        program = Program(0)
+        program.item()
+        for lane, body in part:
+            program.message(lane, self._as_sent(lane, body))
+        self._client.call(program.key, program.command)
+
+    @property
+    def _quarantine(self) -> Lane:
+        """Where what cannot be moved waits for one of our workers, which runs it alone or buries it.
+
+        No Go worker reads suspects, so that none is broken by it.
+        """
+        return Lane("L", ((queue_keys(self._config.default_queue).suspects, "l"),))
+
     def _as_sent(self, lane: Lane, body: bytes) -> bytes:
-        return b"0:0:" + body if lane.key == queue_keys(self._config.default_queue).suspects else body
+        return b"0:0:" + body if lane.key == self._quarantine.key else body
 
     def _uuid(self, body: bytes) -> str:
         try:

@@ -64,6 +64,11 @@ def translate(error: Exception, errors: Errors) -> StoreError:
     return kind(f"Redis: {redact(str(error)) or type(error).__name__}")
 
 
+def is_full(error: StoreError) -> bool:
+    """Was a command refused because Redis has no memory left?"""
+    return isinstance(error.__cause__, redis.OutOfMemoryError)
+
+
 def passes(error: Exception) -> bool:
     """May the same call succeed later?"""
     if isinstance(error, _LASTING):

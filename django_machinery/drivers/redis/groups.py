@@ -27,7 +27,8 @@ PATIENCE = 16.0
 """Seconds to wait for that lock."""
 PAUSE = 0.02
 
-_TRIGGER, _RELEASE = Script("trigger"), Script("release")
+_ENLIST, _TRIGGER = Script("enlist"), Script("trigger")
+_PUT, _RELEASE = Script("put"), Script("release")
 
 ReadStates = Callable[[Sequence[str]], list[TaskState | None]]
 
@@ -45,8 +46,9 @@ class Groups:
         self._calls(
             keys,
             ("DEL", keys.members, keys.cursor, keys.trigger),
+            ("SET", keys.fresh, 1, "EX", self._keep),
             ("SET", keys.meta, meta, "EX", self._keep),
-            *self._listing(keys, members),
+            self._listing(keys, members),
         )
 
     def get(self, uuid: str) -> GroupMeta | None:
@@ -58,13 +60,14 @@ class Groups:
 
     def delete(self, uuid: str) -> None:
         keys = GroupKeys(uuid)
-        self._calls(keys, ("DEL", keys.meta, keys.members, keys.cursor, keys.trigger))
+        self._calls(keys, ("DEL", keys.meta, keys.members, keys.cursor, keys.fresh, keys.trigger))
 
     def progress(self, uuid: str) -> GroupProgress | None:
         members = self._members(uuid)
         if members is None:
             return None
-        states = [state for state in self._read_states(members) if state is not None and state.is_completed]
+        found = self._states(GroupKeys(uuid), members)
+        states = [state for state in found if state is not None and state.is_completed]
         return GroupProgress(len(states), sum(state.is_failure for state in states), len(members))
 
     def is_completed(self, uuid: str) -> bool:
@@ -82,16 +85,13 @@ class Groups:
                 break
             look = min(4 * look, LARGEST_LOOK)
         if passed > first:
-            self._calls(keys, ("SET", keys.cursor, passed, "EX", self._keep))
+            self._calls(keys, _PUT([keys.cursor], passed, 1000 * self._keep))
         return bool(0 < total <= passed)
 
     def member_states(self, uuid: str) -> list[TaskState]:
         """In the order of the members. One that has expired counts as failed: its results cannot be had any more."""
         members = self._members(uuid) or []
-        return [
-            state or TaskState(task_uuid=member, state=FAILURE, error=f"The state of {member} has expired.")
-            for member, state in zip(members, self._read_states(members), strict=True)
-        ]
+        return [state or _expired(m) for m, state in zip(members, self._read_states(members), strict=True)]
 
     def trigger(self, uuid: str, by: str) -> bool:
         """Under Go's lock of all chords. Raises BackendUnavailable when a Go worker does not let go of it."""
@@ -112,7 +112,7 @@ class Groups:
     def _trigger_in_cluster(self, keys: GroupKeys, by: str) -> int:
         """The lock is in another slot, so that it has to be taken, as Go takes it."""
         value = secrets.token_hex(8)
-        if self._client.call(CHORD_MUTEX, ("SET", CHORD_MUTEX, value, "NX", "PX", MUTEX)) is None:
+        if not self._client.call(CHORD_MUTEX, _PUT([CHORD_MUTEX], value, MUTEX, "NX")):
             return 2
         try:
             answer: int = self._client.call(keys.meta, _TRIGGER((keys.meta, keys.trigger), by, self._keep))
@@ -130,11 +130,12 @@ class Groups:
         if meta is None:
             return None
         members = list(meta.task_uuids or ())
-        self._calls(keys, ("DEL", keys.members), *self._listing(keys, members))
+        self._calls(keys, self._listing(keys, members))
         return members
 
-    def _listing(self, keys: GroupKeys, members: Sequence[str]) -> list[Command]:
-        return [("RPUSH", keys.members, *members), ("EXPIRE", keys.members, self._keep)] if members else []
+    def _listing(self, keys: GroupKeys, members: Sequence[str]) -> Command:
+        """One step, since all whose members end together make the list together."""
+        return _ENLIST([keys.members], self._keep, *members)
 
     def _renewals(self, keys: GroupKeys) -> list[Command]:
         """Go lets a group expire an hour after it was sent, whether it is done or not; it lives while members end."""
@@ -143,8 +144,24 @@ class Groups:
     def _count_final(self, keys: GroupKeys, start: int, look: int) -> int:
         """How many members from `start` on are final, up to the first that is not; at most `look`."""
         members = self._client.call(keys.meta, ("LRANGE", keys.members, start, start + look - 1))
-        states = self._read_states([member.decode() for member in members])
+        states = self._states(keys, [member.decode() for member in members])
         return sum(1 for _ in takewhile(lambda state: state is not None and state.is_completed, states))
+
+    def _states(self, keys: GroupKeys, members: Sequence[str]) -> list[TaskState | None]:
+        """The states; of a member whose state has expired a failed one, None while it may be still to come.
+
+        A state is kept as long as `fresh` and written after it, so that none has expired while that is there. It may
+        still be to come then: the relay sends a large group that a crash left in the outbox part by part. Go has no
+        such key, and needs none: it stores all states before it sends the first member (server.go:230).
+        """
+        states = self._read_states(members)
+        if all(states) or self._client.call(keys.meta, ("EXISTS", keys.fresh)):
+            return states
+        return [state or _expired(member) for member, state in zip(members, states, strict=True)]
 
     def _calls(self, keys: GroupKeys, *commands: Command) -> list[Any]:
         return self._client.calls([(keys.meta, command) for command in commands])
+
+
+def _expired(member: str) -> TaskState:
+    return TaskState(task_uuid=member, state=FAILURE, error=f"The state of {member} has expired.")

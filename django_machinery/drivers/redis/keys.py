@@ -6,7 +6,7 @@ ETA in nanoseconds; the state of a task and the meta of a group are strings unde
 Beside a queue, in the slot of the queue so that one script may touch them together in a Cluster:
 
     urgent        sorted set   messages with a priority, where REDIS_PRIORITIES is on: number and body, by -priority
-    bell          list         rung when something comes into `urgent`, for those who wait; holds nothing of worth
+    bell          list         rung when something comes into `urgent`, for those who wait: never longer than that was
     held:TOKEN    hash         what a worker process has claimed: field (see below) -> body
     landing:TOKEN list         what came to a process that waited: not claimed yet, so counted nowhere
     suspects      list         "claims:crashes:body" of messages that were held by a process that crashed
@@ -18,10 +18,10 @@ A field is "number:nonce" with ":u:priority:place" for what was in `urgent` and 
 number is of the queue and the nonce of the claim, so that no field is ever used again, not even when a failover loses
 the counter.
 
-Beside a group, in its slot: `members` (list of UUIDs), `cursor` (how many of them were final when last looked at) and
-`trigger` (who sends the callback of the chord). And for all queues: `machinery:leases`, a sorted set of the tokens by
-the time, in milliseconds, at which their leases end, negative since when they are lost; `machinery:queues`, the set of
-all queues that were ever consumed.
+Beside a group, in its slot: `members` (list of UUIDs), `cursor` (how many of them were final when last looked at),
+`fresh` (while no state of a member can have expired) and `trigger` (who sends the callback of the chord). And for all
+queues: `machinery:leases`, a sorted set of the tokens by the time, in milliseconds, at which their leases end, negative
+since when they are lost; `machinery:queues`, the set of all queues that were ever consumed.
 """
 
 from __future__ import annotations
@@ -59,13 +59,14 @@ class QueueKeys:
 class GroupKeys:
     """The keys of one group, under which `meta` is Go's."""
 
-    __slots__ = ("cursor", "members", "meta", "trigger")
+    __slots__ = ("cursor", "fresh", "members", "meta", "trigger")
 
     def __init__(self, uuid: str) -> None:
         prefix = _beside(uuid)
         self.meta = uuid
         self.members = prefix + "members"
         self.cursor = prefix + "cursor"
+        self.fresh = prefix + "fresh"
         self.trigger = prefix + "trigger"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
+from django_machinery.drivers.redis import parking
 from django_machinery.drivers.redis.keys import LEASES, QUEUES, QueueKeys, queue_keys
 from django_machinery.drivers.redis.script import Command, Script
 
@@ -17,8 +18,8 @@ ON_ITS_WAY = 60 * 1000
 """Milliseconds after which no command of a lost process can arrive any more."""
 
 _RENEW, _LOSE, _AGES = Script("renew"), Script("lose"), Script("ages")
-_RECLAIM = Script("fields", "reclaim")
-_GIVE_BACK = Script("fields", "give_back")
+_RECLAIM = Script("bell", "fields", "reclaim")
+_GIVE_BACK, _UNLAND = Script("bell", "fields", "give_back"), Script("bell", "fields", "unland")
 
 Holder = tuple[QueueKeys, str]
 """A queue, and the token of a process that may hold something of it."""
@@ -38,19 +39,45 @@ class Leases:
 
     def reclaim(self, token: str) -> int:
         self._lose(token)
-        return self._reclaim([(keys, token) for keys in self._queues()], {})
+        count = self._reclaim([(keys, token) for keys in self._queues()], {})
+        self._unpark_forsaken()
+        return count
 
     def resign(self, token: str) -> None:
         self._lose(token)
         self._client.calls([(keys.queue, give_back(keys, token)) for keys in self._queues()])
+        self._unpark_forsaken()
 
     def sweep(self) -> int:
         """Look at the holders first: one that enlists meanwhile is not among them, and so not taken for dead."""
         holders = self._holders()
+        ages = self._ages(holders)
+        living = [(keys, token) for keys, token in holders if ages[token] == -1]
+        self._return_landed(living)
+        count = self._reclaim([(keys, token) for keys, token in holders if ages[token] != -1], ages)
+        consumed = {keys.queue: keys for keys, _ in living}
+        self._client.calls([(keys.queue, parking.unpark_due(keys)) for keys in consumed.values()])
+        self._unpark(consumed)
+        return count
+
+    def _unpark_forsaken(self) -> None:
+        """A process has ended: what is parked of queues that nobody consumes any more goes back. Ends no lease."""
+        holders = self._holders()
+        tokens = [token for _, token in holders]
+        ends = self._client.call(LEASES, ("ZMSCORE", LEASES, *tokens)) if tokens else []
+        seconds, _ = self._client.call(LEASES, ("TIME",))
+        now = int(seconds) * 1000
+        self._unpark({keys.queue for (keys, _), end in zip(holders, ends, strict=True) if float(end or 0) > now})
+
+    def _unpark(self, consumed: Collection[str]) -> None:
+        """Of all queues but these everything that is parked goes back."""
+        forsaken = [keys for keys in self._queues() if keys.queue not in consumed]
+        self._client.calls([(keys.queue, parking.unpark_all(keys)) for keys in forsaken])
+
+    def _ages(self, holders: Sequence[Holder]) -> dict[str, int]:
+        """See `ages.lua`, which ends leases, too."""
         tokens = sorted({token for _, token in holders})
-        ages = dict(zip(tokens, self._client.call(LEASES, _AGES([LEASES], REMEMBERED, *tokens)), strict=True))
-        self._return_landed([(keys, token) for keys, token in holders if ages[token] == -1])
-        return self._reclaim([(keys, token) for keys, token in holders if ages[token] != -1], ages)
+        return dict(zip(tokens, self._client.call(LEASES, _AGES([LEASES], REMEMBERED, *tokens)), strict=True))
 
     def _lose(self, token: str) -> None:
         self._client.call(LEASES, _LOSE([LEASES], token))
@@ -82,9 +109,7 @@ class Leases:
         heads = self._client.calls([(keys.queue, ("LINDEX", keys.landing(token), 0)) for keys, token in holders])
         landed = {holder: head for holder, head in zip(holders, heads, strict=True) if head is not None}
         left = [holder for holder, head in landed.items() if self._landed.get(holder) == head]
-        self._client.calls(
-            [(keys.queue, ("LMOVE", keys.landing(token), keys.queue, "RIGHT", "LEFT")) for keys, token in left]
-        )
+        self._client.calls([(keys.queue, unland(keys, token)) for keys, token in left])
         self._landed = landed
 
 
@@ -92,3 +117,8 @@ def give_back(keys: QueueKeys, token: str, fields: Sequence[bytes] = ()) -> Comm
     """The command that gives messages back, uncounted; without fields, all that the process has of this queue."""
     places = (keys.held(token), keys.landing(token), keys.queue, keys.suspects, keys.urgent, keys.bell)
     return _GIVE_BACK(places, *fields)
+
+
+def unland(keys: QueueKeys, token: str) -> Command:
+    """The command that gives back what came to a process while it waited, and is not claimed."""
+    return _UNLAND([keys.landing(token), keys.queue])

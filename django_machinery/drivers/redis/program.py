@@ -22,7 +22,7 @@ LOST, DONE, OVERTAKEN, ANEW = range(4)
 SHORT = 150
 """Bytes of results that are within all limits, however they are made up."""
 
-_COMMIT = Script("state", "commit")
+_COMMIT = Script("state", "bell", "commit")
 _HEAD = len('{"TaskUUID":"","TaskName":""')
 _TAIL = len(f',"CreatedAt":"{ZERO_TIME}","TTL":0}}')
 

@@ -11,7 +11,7 @@ import pytest
 from django_machinery.drivers.redis.broker import RedisBroker
 from django_machinery.drivers.redis.consumer import RedisConsumer
 from django_machinery.drivers.redis.keys import queue_keys
-from django_machinery.exceptions import BrokerUnavailable
+from django_machinery.exceptions import BrokerError, BrokerUnavailable
 from django_machinery.protocol.codec import decode_signature, encode_signature
 from django_machinery.protocol.signature import Signature
 from tests.contracts.broker_base import names_of
@@ -30,6 +30,7 @@ def test_a_queue_holds_messages_that_go_can_read_and_nothing_else(
     sent = publish(1, 2, 3, 4)
     token = unique("worker")
     consumer = connect(token)
+    connect().fetch(0)  # for whom the other one stays parked
     crashed, parked, released = collect(consumer, 3)
     consumer.park([parked])
     consumer.release([released])
@@ -170,7 +171,7 @@ def test_a_parked_message_is_tried_at_most_once_a_second(connect: Connect, publi
 def test_parked_messages_come_back_behind_others_and_not_all_at_once(
     connect: Connect, publish: Publish, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("django_machinery.drivers.redis.consumer.CROWD", 20)
+    monkeypatch.setattr("django_machinery.drivers.redis.parking.CROWD", 20)
     publish(*range(60), name="unknown")
     consumer = connect()
     consumer.park(collect(consumer, 60))
@@ -179,6 +180,100 @@ def test_parked_messages_come_back_behind_others_and_not_all_at_once(
     assert names_of(collect(consumer, 30)) == uuids(ordinary)
     parked = collect(consumer, 60)
     assert len({delivery.handle for delivery in parked}) == 60
+
+
+def test_messages_of_a_task_that_is_not_known_are_left_to_others_for_a_while(
+    connect: Connect, publish: Publish, client: Any, queue: str
+):
+    """Where a Go worker looks, and out of the way of what can be run here."""
+    publish(0, name="unknown")
+    consumer = connect()
+    consumer.park(collect(consumer, 1))
+    others = publish(1, 2, name="unknown")
+    first = publish(3)
+    others += publish(4, name="unknown")
+    second = publish(5)
+    assert names_of(consumer.fetch(10)) == uuids(first + second)
+    assert client.lrange(queue, 0, -1) == [encode_signature(signature) for signature in others]
+    assert consumer.fetch(10) == []
+    start = time.monotonic()
+    consumer.wait(30)
+    assert time.monotonic() - start < 5, "new messages are looked for"
+    tried = collect(consumer, 4)
+    assert {decode_signature(delivery.body).name for delivery in tried} == {"unknown"}
+
+
+def test_one_that_is_to_be_ignored_where_it_is_not_known_is_left_to_nobody(connect: Connect, publish: Publish):
+    publish(0, name="unknown")
+    consumer = connect()
+    consumer.park(collect(consumer, 1))
+    ignored = publish(1, name="unknown", ignore_when_task_not_registered=True)
+    assert names_of(consumer.fetch(10)) == uuids(ignored)
+
+
+def test_a_crowd_of_messages_that_are_left_to_others_hides_nothing(
+    broker: RedisBroker, connect: Connect, publish: Publish, queue: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("django_machinery.drivers.redis.parking.CROWD", 20)
+    publish(0, name="unknown")
+    consumer = connect()
+    consumer.park(collect(consumer, 1))
+    publish(*range(500), name="unknown")
+    known = publish(1)
+    assert names_of(collect(consumer, 1, timeout=1.5)) == uuids(known)
+    assert broker.depth(queue) == 501
+
+
+@pytest.mark.parametrize("config", [{"redis_priorities": True}], indirect=True)
+def test_a_queue_whose_key_another_program_has_taken_loses_nothing(
+    broker: RedisBroker, connect: Connect, publish: Publish, client: Any, queue: str
+):
+    (sent,) = publish(1, priority=5)
+    client.set(queue, "text")
+    consumer = connect()
+    with pytest.raises(BrokerError, match="WRONGTYPE"):
+        consumer.fetch(5)
+    client.delete(queue)
+    assert names_of(collect(consumer, 1)) == [sent.uuid]
+
+
+@pytest.mark.parametrize("end", ["resign", "reclaim"])
+def test_what_is_parked_goes_back_to_the_queue_when_nobody_consumes_it_any_more(
+    broker: RedisBroker, connect: Connect, publish: Publish, client: Any, queue: str, end: str
+):
+    """Where Go workers look, which the message may be for."""
+    sent = publish(1, 2, 3, name="unknown")
+    first, last = unique("worker"), unique("worker")
+    consumers = [connect(first), connect(last)]
+    consumers[1].fetch(0)
+    consumers[0].park(collect(consumers[0], 3))
+    getattr(broker, end)(first)
+    assert client.lrange(queue, 0, -1) == []
+    getattr(broker, end)(last)
+    assert client.lrange(queue, 0, -1) == [encode_signature(signature) for signature in sent]
+    assert broker.depth(queue) == 3
+
+
+def test_what_dead_workers_have_parked_goes_back_by_any_worker_of_that_redis(
+    broker: RedisBroker, connect: Connect, publish: Publish, client: Any, queue: str
+):
+    publish(1, 2, 3, name="unknown")
+    consumer, elsewhere = connect(), connect(queues=[unique("elsewhere")])
+    consumer.park(collect(consumer, 3))
+    elsewhere.fetch(0)
+    wait_until(lambda: broker.sweep() == 0 and client.llen(queue) == 3)
+
+
+@pytest.mark.parametrize("config", [{"lease": 60.0}], indirect=True)
+def test_what_busy_workers_have_parked_goes_back_by_sweeps(
+    broker: RedisBroker, connect: Connect, publish: Publish, client: Any, queue: str
+):
+    publish(1, 2, 3, name="unknown")
+    consumer = connect()
+    consumer.park(collect(consumer, 3))
+    broker.sweep()
+    assert client.llen(queue) == 0
+    wait_until(lambda: broker.sweep() == 0 and client.llen(queue) == 3)
 
 
 def test_a_lost_process_that_wakes_up_is_lost_for_ever(broker: RedisBroker):
@@ -207,3 +302,23 @@ def wait_and_publish(consumer: RedisConsumer, publish: Publish) -> list[Signatur
     waiter.join(5)
     assert not waiter.is_alive()
     return sent
+
+
+@pytest.mark.parametrize("config", [{"redis_priorities": True}], indirect=True)
+def test_the_bell_for_urgent_messages_does_not_ring_on_when_there_are_none(
+    broker: RedisBroker, connect: Connect, publish: Publish, client: Any, queue: str
+):
+    """Who was busy did not hear it, and would be woken by each ring in vain."""
+    consumer, bell = connect(), queue_keys(queue).bell
+    for _ in range(3):
+        publish(*range(50), priority=5)
+        assert client.llen(bell) == 50
+        assert len(consumer.fetch(20)) == 20
+        publish(*range(10), priority=5)
+        assert client.llen(bell) == 50
+        consumer.release(consumer.fetch(40))
+        assert client.llen(bell) == 50
+        assert consumer.settle(consumer.fetch(50)) == [True] * 40
+        assert client.llen(bell) == 0
+    publish(1, priority=5)
+    assert (broker.purge(queue), client.llen(bell)) == (1, 0)

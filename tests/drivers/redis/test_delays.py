@@ -8,6 +8,8 @@ import pytest
 
 from django_machinery.drivers.redis import delays
 from django_machinery.drivers.redis.broker import RedisBroker
+from django_machinery.drivers.redis.keys import queue_keys
+from django_machinery.exceptions import BrokerError
 from django_machinery.protocol.codec import encode_signature
 from django_machinery.protocol.signature import Signature
 from tests.contracts.broker_base import names_of
@@ -76,6 +78,38 @@ def test_what_cannot_be_decoded_goes_where_one_of_ours_will_bury_it_and_no_go_wo
     (delivery,) = collect(consumer, 1, alone=True)
     assert (delivery.body, delivery.queue, delivery.crashes) == (b"{no message", default, 0)
     assert consumer.settle([delivery]) == [True]
+
+
+def test_a_message_whose_queue_is_no_queue_is_put_aside_and_holds_up_no_other(
+    broker: RedisBroker, connect: Connect, delayed: Any, redis_store: RedisStore
+):
+    """Its routing key names what another program keeps, or the delayed messages themselves."""
+    taken, good = unique("session"), unique("queue")
+    redis_store.client_of(taken).set(taken, "of another program")
+    sent = {name: Signature.of("add", uuid=unique("task"), queue=name) for name in (taken, "delayed_tasks", good)}
+    delayed.zadd("delayed_tasks", {encode_signature(each): n + 1 for n, each in enumerate(sent.values())})
+    assert broker.promote() == 3
+    assert delayed.zcard("delayed_tasks") == 0
+    assert names_of(collect(connect(queues=[good]), 1)) == [sent[good].uuid]
+    aside = connect(queues=[broker.config.default_queue])
+    assert aside.fetch(5) == []
+    assert set(names_of(collect(aside, 2, alone=True))) == {sent[taken].uuid, sent["delayed_tasks"].uuid}
+
+
+def test_a_message_that_cannot_be_put_aside_stays(
+    broker: RedisBroker, connect: Connect, delayed: Any, redis_store: RedisStore
+):
+    suspects = queue_keys(broker.config.default_queue).suspects
+    redis_store.client_of(suspects).set(suspects, "of another program")
+    good = unique("queue")
+    sent = Signature.of("add", uuid=unique("task"), queue=good)
+    delayed.zadd("delayed_tasks", {b"{no message": 1, encode_signature(sent): 2})
+    with pytest.raises(BrokerError, match="WRONGTYPE"):
+        broker.promote()
+    assert delayed.zscore("delayed_tasks", b"{no message") is not None
+    if not broker.client.one_slot:
+        assert names_of(collect(connect(queues=[good]), 1)) == [sent.uuid]
+        assert delayed.zcard("delayed_tasks") == 1
 
 
 @pytest.mark.parametrize("config", [{"redis_delayed_tasks_poll_period": 400}], indirect=True)

@@ -19,10 +19,10 @@ from django_machinery.drivers.redis.broker import RedisBroker
 from django_machinery.drivers.redis.lock import RedisLock
 from django_machinery.exceptions import BackendUnavailable, BrokerError, BrokerUnavailable, ConfigurationError
 from django_machinery.protocol.signature import Signature
-from django_machinery.protocol.states import PENDING, SUCCESS
+from django_machinery.protocol.states import PENDING, STARTED, SUCCESS
 from django_machinery.seams.backend import StateChange
 from django_machinery.seams.unit import Outcome, Verdict
-from tests.contracts.backend_base import get_state, success
+from tests.contracts.backend_base import get_state, success, task
 from tests.contracts.broker_base import names_of
 from tests.contracts.support import collect, config_with, unique, uuids
 from tests.drivers.redis.conftest import Connect
@@ -62,16 +62,76 @@ def test_a_full_redis_takes_no_message_and_says_so(broker: RedisBroker, publish:
 def test_a_full_redis_can_still_be_drained(
     broker: RedisBroker, backend: RedisBackend, connect: Connect, publish: Publish, client: Any
 ):
-    """Or it would stay full: what takes off more than it adds is allowed."""
-    (sent,) = publish(1)
-    backend.set_states([StateChange(sent, PENDING)])
-    consumer = connect()
-    consumer.fetch(0)
+    """Or it would stay full: what takes off more than it adds is allowed, from the first look of a process on."""
+    sent = publish(1, 2, 3)
+    backend.set_states([StateChange(each, PENDING) for each in sent])
     client.config_set("maxmemory", 1)
-    (delivery,) = collect(consumer, 1)
+    token = unique("worker")
+    consumer = connect(token)
+    ended, released, parked = collect(consumer, 3)
     unit = broker.unit(consumer, backend, broker.publish, lambda outcome: None)
-    assert unit.commit([Outcome(delivery, sent, success(sent))]) == [Verdict.COMMITTED]
-    assert get_state(backend, sent).state == SUCCESS
+    assert unit.commit([], [StateChange(sent[0], STARTED)]) == []
+    assert unit.commit([Outcome(ended, sent[0], success(sent[0]))]) == [Verdict.COMMITTED]
+    assert get_state(backend, sent[0]).state == SUCCESS
+    consumer.release([released])
+    consumer.park([parked])
+    assert broker.renew([token]) == {token}
+    assert names_of(collect(consumer, 2)) == uuids(sent[1:])
+    assert broker.reclaim(token) == 2
+    assert len(collect(connect(), 1, alone=True)) == 1
+    assert broker.sweep() == 0
+
+
+def test_a_chord_ends_in_a_full_redis(
+    broker: RedisBroker, backend: RedisBackend, connect: Connect, queue: str, client: Any
+):
+    group, callback = unique("group"), task(queue=queue)
+    members = [task(queue=queue, group_uuid=group, group_task_count=2, chord_callback=callback) for _ in range(2)]
+    backend.init_group(group, uuids(members), callback)
+    broker.send(backend, [StateChange(member, PENDING) for member in members], members)
+    client.config_set("maxmemory", 1)
+    consumer = connect()
+    unit = broker.unit(consumer, backend, lambda s: broker.send(backend, (), s), lambda outcome: None)
+    outcomes = [Outcome(d, m, success(m)) for d, m in zip(collect(consumer, 2), members, strict=True)]
+    assert unit.commit(outcomes[:1]) == [Verdict.COMMITTED]
+    assert unit.commit(outcomes[1:]) == [Verdict.COMMITTED]
+    assert names_of(collect(consumer, 1)) == [callback.uuid]
+
+
+def test_delayed_messages_come_in_a_full_redis(broker: RedisBroker, connect: Connect, publish: Publish, client: Any):
+    (sent,) = publish(1, eta=timedelta(seconds=0.1))
+    client.config_set("maxmemory", 1)
+    wait_until(broker.promote)
+    assert names_of(collect(connect(), 1)) == [sent.uuid]
+
+
+def test_a_wait_in_a_full_redis_says_so_and_is_short(connect: Connect, publish: Publish, client: Any):
+    """A message cannot be moved to who waits, but be claimed."""
+    consumer = connect()
+    client.config_set("maxmemory", 1)
+    assert consumer.fetch(1) == []
+    with pytest.raises(BrokerUnavailable):
+        consumer.wait(30)
+    start = time.monotonic()
+    assert consumer.fetch(1) == []
+    consumer.wait(30)
+    assert time.monotonic() - start < 5
+    client.config_set("maxmemory", 0)
+    sent = publish(1)
+    assert names_of(collect(consumer, 1)) == uuids(sent)
+
+
+def test_what_came_to_a_process_that_waited_goes_back_in_a_full_redis(
+    broker: RedisBroker, connect: Connect, publish: Publish, client: Any, queue: str
+):
+    token = unique("worker")
+    consumer = connect(token)
+    assert consumer.fetch(1) == []
+    sent = publish(1)
+    consumer.wait(5)
+    client.config_set("maxmemory", 1)
+    consumer.pause({queue})
+    assert names_of(collect(connect(), 1)) == uuids(sent)
 
 
 def test_an_outcome_that_does_not_fit_leaves_nothing_and_can_be_given_again(

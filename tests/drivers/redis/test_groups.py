@@ -2,11 +2,13 @@
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 import pytest
+from redis.exceptions import MovedError
 
 from django_machinery.drivers.redis import groups
 from django_machinery.drivers.redis.backend import RedisBackend
@@ -15,11 +17,11 @@ from django_machinery.drivers.redis.keys import GroupKeys
 from django_machinery.exceptions import BackendUnavailable
 from django_machinery.protocol.codec import encode_group, encode_state
 from django_machinery.protocol.signature import Signature
-from django_machinery.protocol.states import FAILURE, PENDING, SUCCESS, GroupMeta, TaskState
+from django_machinery.protocol.states import FAILURE, PENDING, STARTED, SUCCESS, GroupMeta, TaskState
 from django_machinery.seams.backend import GroupProgress, StateChange
 from django_machinery.seams.unit import Outcome, Verdict
 from tests.contracts.backend_base import success, task
-from tests.contracts.support import collect, race, unique
+from tests.contracts.support import collect, race, unique, uuids
 from tests.drivers.redis.conftest import Connect
 from tests.services.redis_stores import RedisStore
 from tests.waiting import wait_until
@@ -33,8 +35,10 @@ def group() -> str:
 
 
 @pytest.fixture
-def go(redis_store: RedisStore) -> "GoProgram":
-    return GoProgram(redis_store)
+def go(redis_store: RedisStore) -> Iterator["GoProgram"]:
+    program = GoProgram(redis_store)
+    yield program
+    program.close()
 
 
 class GoProgram:
@@ -42,17 +46,31 @@ class GoProgram:
 
     def __init__(self, store: RedisStore) -> None:
         self._store = store
+        self._clients = [server.client() for server in store.servers()]
 
     def client_of(self, key: str) -> Any:
         return self._store.client_of(key)
 
     def init_group(self, group: str, members: Sequence[Signature]) -> None:
-        meta = GroupMeta.of(group, [member.uuid for member in members])
-        self.client_of(group).set(group, encode_group(meta), ex=3600)
+        """The group, and then all states, before it sends the first member (server.go:228)."""
+        self._set(group, encode_group(GroupMeta.of(group, [member.uuid for member in members])))
+        for member in members:
+            self.set_state(member, PENDING)
 
-    def finish(self, member: Signature, state: str = SUCCESS) -> None:
-        text = encode_state(TaskState(task_uuid=member.uuid, task_name=member.name, state=state, results=()))
-        self.client_of(member.uuid).set(member.uuid, text, ex=3600)
+    def set_state(self, member: Signature, state: str) -> None:
+        results = () if state == SUCCESS else None
+        text = encode_state(TaskState(task_uuid=member.uuid, task_name=member.name, state=state, results=results))
+        self._set(member.uuid, text)
+
+    def close(self) -> None:
+        for client in self._clients:
+            client.close()
+
+    def _set(self, key: str, text: bytes) -> None:
+        for client in self._clients:
+            with suppress(MovedError):
+                client.set(key, text, ex=3600)
+                return
 
 
 def members_of(group: str, count: int, **fields: object) -> list[Signature]:
@@ -63,15 +81,37 @@ def test_a_group_that_go_made_is_counted_whoever_ends_its_members(backend: Redis
     members = members_of(group, 4)
     go.init_group(group, members)
     assert not backend.group_completed(group, 4)
-    go.finish(members[0])
+    go.set_state(members[0], SUCCESS)
     backend.set_states([success(members[2])])
     assert not backend.group_completed(group, 4)
-    go.finish(members[1], FAILURE)
+    go.set_state(members[1], FAILURE)
     assert backend.group_progress(group) == GroupProgress(3, 1, 4)
     assert not backend.group_completed(group, 4)
     backend.set_states([success(members[3])])
     assert backend.group_completed(group, 4)
     assert [state.task_uuid for state in backend.group_task_states(group, 4)] == [m.uuid for m in members]
+
+
+def test_a_group_that_go_made_is_listed_once_whoever_meets_it_first(backend: RedisBackend, go: GoProgram):
+    """Its members end at the same time in many processes, which all find that there is no list yet."""
+    for _ in range(5):
+        group = unique("group")
+        members = members_of(group, 1000)
+        go.init_group(group, members)
+        race([partial(backend.group_completed, group, 1000)] * 6)
+        keys = GroupKeys(group)
+        listed = go.client_of(keys.members).lrange(keys.members, 0, -1)
+        assert [uuid.decode() for uuid in listed] == uuids(members)
+
+
+def test_a_group_of_ours_that_others_meet_while_it_is_made_is_listed_once(backend: RedisBackend):
+    """Its meta and its list are two steps: somebody may make the list in between."""
+    for _ in range(10):
+        group = unique("group")
+        members = uuids(members_of(group, 1000))
+        calls: list[Callable[[], object]] = [partial(backend.init_group, group, members)]
+        race(calls + [partial(backend.group_completed, group, 1000)] * 5)
+        assert backend.group_progress(group) == GroupProgress(0, 0, 1000)
 
 
 def test_a_group_that_is_not_there_any_more_is_never_complete(backend: RedisBackend, group: str):
@@ -199,6 +239,60 @@ def test_a_member_whose_result_has_expired_counts_as_failed(backend: RedisBacken
     lost, kept = backend.group_task_states(group, 2)
     assert (lost.task_uuid, lost.is_failure, kept.is_success) == (members[0].uuid, True, True)
     assert "expired" in lost.error
+
+
+@pytest.mark.parametrize("config", [{"results_expire_in": 1}], indirect=True)
+def test_a_chord_fails_whose_last_member_ends_when_the_result_of_another_has_expired(
+    broker: RedisBroker, backend: RedisBackend, connect: Connect, queue: str
+):
+    callback = task(queue=queue, on_error=[task(name="alarm", uuid=unique("task"), queue=queue)])
+    group = unique("group")
+    members = [task(queue=queue, group_uuid=group, group_task_count=3, chord_callback=callback) for _ in range(3)]
+    backend.init_group(group, uuids(members), callback)
+    broker.send(backend, [StateChange(member, PENDING) for member in members], members)
+    consumer = connect()
+    unit = broker.unit(consumer, backend, broker.publish, lambda outcome: None)
+    deliveries = collect(consumer, 3)
+    first, second, last = [Outcome(d, member, success(member)) for d, member in zip(deliveries, members, strict=True)]
+    assert unit.commit([first]) == [Verdict.COMMITTED]
+
+    def has_expired_while_the_others_run() -> bool:
+        backend.set_states([StateChange(member, STARTED) for member in members[1:]])
+        assert not backend.group_completed(group, 3)  # keeps the group, as the end of another member would
+        return backend.get_states([members[0].uuid]) == [None]
+
+    wait_until(has_expired_while_the_others_run)
+    assert unit.commit([second]) == [Verdict.COMMITTED]
+    assert broker.pending(queue) == []
+    assert unit.commit([last]) == [Verdict.COMMITTED]
+    (state,) = backend.get_states([callback.uuid])
+    assert state is not None
+    assert state.error == f"The state of {members[0].uuid} has expired."
+    (alarm,) = collect(consumer, 1)
+    assert b'"Name":"alarm"' in alarm.body
+
+
+def test_a_member_that_is_still_to_be_sent_is_waited_for(backend: RedisBackend, group: str):
+    """As where a group that a crash left in the outbox is sent part by part."""
+    members = members_of(group, 2)
+    backend.init_group(group, uuids(members))
+    backend.set_states([success(members[1])])
+    assert not backend.group_completed(group, 2)
+    assert backend.group_progress(group) == GroupProgress(1, 0, 2)
+    backend.set_states([success(members[0])])
+    assert backend.group_completed(group, 2)
+
+
+def test_in_a_group_that_go_made_no_member_is_still_to_be_sent(backend: RedisBackend, go: GoProgram, group: str):
+    """Go stores the states of all before it sends the first, so that what is not there has expired."""
+    members = members_of(group, 3)
+    go.init_group(group, members)
+    backend.purge([members[1].uuid])
+    go.set_state(members[0], SUCCESS)
+    assert not backend.group_completed(group, 3)
+    assert backend.group_progress(group) == GroupProgress(2, 1, 3)
+    backend.set_states([success(members[2])])
+    assert backend.group_completed(group, 3)
 
 
 def test_a_member_that_starts_anew_is_waited_for_again(backend: RedisBackend, group: str):

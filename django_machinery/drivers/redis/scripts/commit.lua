@@ -36,6 +36,7 @@ for i = 1, #types do
 end
 
 local items, places, lists = {}, {}, {}
+local has_written = false
 
 local function parse_item(text)
   local place, settles, decides, modes, messages = string.match(text, '^(%d+):(%d):(%d):(%u*):(%d+)$')
@@ -59,6 +60,10 @@ local function set_state(key, mode, name, body)
     head = byte(name) == 123 and name or '{"TaskUUID":"' .. key .. '","TaskName":' .. name
     tail = now
   end
+  if mode == STEP_MODE and not has_written then
+    call('EXPIRE', key, keep) -- a write that adds nothing: after it a full Redis lets steps pass, but nothing new
+  end
+  has_written = true
   call('SET', key, head .. body .. tail, 'EX', keep)
   stored[key], heads[key], tails[key] = true, head, tail
   local state = sub(body, 11, 18)
@@ -81,10 +86,11 @@ local function send(at)
   end
   local score, body = ARGV[at + 1], ARGV[at + 2]
   if place.kind == 'U' then
-    body = string.format('%016d', call('INCR', KEYS[place.index + 1])) .. body
-    call('RPUSH', KEYS[place.index + 2], '')
+    call('ZADD', key, score, string.format('%016d', call('INCR', KEYS[place.index + 1])) .. body)
+    ring(KEYS[place.index + 2], key)
+  else
+    call('ZADD', key, score, body)
   end
-  call('ZADD', key, score, body)
   return at + 3
 end
 

@@ -8,6 +8,15 @@ local function by_number(fields)
   return fields
 end
 
+-- Puts back what came to a process that waited and has not claimed it.
+local function return_landed(landing, queue)
+  while true do
+    local body = redis.call('RPOP', landing)
+    if not body then break end
+    redis.call('LPUSH', queue, body)
+  end
+end
+
 -- Puts a message where it came from: at the head of its list, or at its old place among the urgent.
 local function put_back(field, body, queue, suspects, urgent, bell)
   local claims_and_crashes = string.match(field, ':s:(%d+:%d+)$')
@@ -16,7 +25,7 @@ local function put_back(field, body, queue, suspects, urgent, bell)
     redis.call('LPUSH', suspects, claims_and_crashes .. ':' .. body)
   elseif priority then
     redis.call('ZADD', urgent, -priority, place .. body)
-    redis.call('RPUSH', bell, '')
+    ring(bell, urgent)
   else
     redis.call('LPUSH', queue, body)
   end

@@ -7,11 +7,7 @@ redis.call('LLEN', queue) -- an error, if it is no list any more, before anythin
 local fields = ARGV
 if #ARGV == 0 then
   fields = redis.call('HKEYS', held)
-  while true do
-    local body = redis.call('RPOP', landing)
-    if not body then break end
-    redis.call('LPUSH', queue, body)
-  end
+  return_landed(landing, queue)
 end
 by_number(fields)
 for i = #fields, 1, -1 do

@@ -1,4 +1,4 @@
--- Deletes what is ready on a queue. KEYS: queue, urgent, parked, suspects. Returns how many messages that were.
+-- Deletes what is ready on a queue. KEYS: queue, urgent, parked, suspects, bell. Returns how many messages that were.
 
 local queue, urgent, parked, suspects = unpack(KEYS)
 local count = redis.call('LLEN', queue) + redis.call('ZCARD', urgent)

@@ -12,13 +12,10 @@ for i = 1, #fields do
   local claims, crashes = string.match(fields[i], ':s:(%d+):(%d+)$')
   local mark = '1:0:'
   if claims then mark = (claims + 1) .. ':' .. (sole and crashes + 1 or crashes) .. ':' end
-  redis.call('RPUSH', suspects, mark .. redis.call('HGET', held, fields[i]))
+  local body = redis.call('HGET', held, fields[i])
+  redis.call('HDEL', held, fields[i])
+  redis.call('RPUSH', suspects, mark .. body)
 end
-redis.call('DEL', held)
-while true do
-  local body = redis.call('RPOP', landing)
-  if not body then break end
-  redis.call('LPUSH', queue, body)
-end
+return_landed(landing, queue)
 if forget then redis.call('SREM', holders, token) end
 return #fields

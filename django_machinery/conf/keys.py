@@ -140,19 +140,19 @@ class ServerConfig:
         "Redis.Wait",
     )
     redis_read_timeout: float = _key(
-        15.0,
+        2.0,
         DURATION,
         "Redis: how long an answer may take, in seconds; never longer than half of `LEASE`, or two seconds.",
         "Redis.ReadTimeout",
     )
     redis_write_timeout: float = _key(
-        15.0,
+        2.0,
         DURATION,
         "Redis: how long sending may take, in seconds. The longer one of the two counts for both.",
         "Redis.WriteTimeout",
     )
     redis_connect_timeout: float = _key(
-        15.0,
+        2.0,
         DURATION,
         "Redis: how long connecting may take, in seconds; bounded as an answer is.",
         "Redis.ConnectTimeout",

@@ -33,8 +33,8 @@ def parse_url(url: str) -> tuple[str, str]:
 def redact(text: str) -> str:
     """A URL, a libpq "key=value" string or a message that holds one, fit to be shown: its secrets are hidden.
 
-    A user without a password is hidden too: Go's Redis URLs carry the password there; and so is all in front of the path
-    of a socket, where a password stands alone. Credentials are taken to reach to the last "@", so that a password that
+    A user without a password is hidden too: Go's Redis URLs carry the password there. So is all in front of the path of
+    a socket, where a password stands alone. Credentials are taken to reach to the last "@", so that a password that
     should have been percent-encoded does not show either.
     """
     text = _AT_THE_START.sub(_hide_credentials, text)

@@ -166,7 +166,7 @@ class ServerConfig:
     redis_delayed_tasks_poll_period: int | None = _key(
         None,
         COUNT | None,
-        "Redis: milliseconds between two looks at the delayed messages. None: as often as the worker looks, 50.",
+        "Redis: milliseconds between two looks at the delayed messages. None: when the next one is due, and every 40.",
         "Redis.DelayedTasksPollPeriod",
     )
     redis_delayed_tasks_key: str = _key(

@@ -96,6 +96,10 @@ class MessageManager(HotManager["Message"]):
         """Make delayed messages ready that are due; returns the queue of each."""
         return self.sql.promote(limit)
 
+    def next_due(self) -> float | None:
+        """Seconds until the next delayed message is due, 0 or less when one is; None: there is none."""
+        return self.sql.next_due()
+
     def ready(self, queue: str) -> QuerySet[Message]:
         """What waits on a queue, in the order in which it is handed out; suspects, which run alone, at the end."""
         waiting = self.filter(status__in=(Message.Status.READY, Message.Status.SUSPECT), queue=queue)

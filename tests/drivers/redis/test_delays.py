@@ -83,6 +83,7 @@ def test_a_period_that_is_set_is_kept_to(broker: RedisBroker, delayed: Any, queu
     assert broker.promote() == 0
     delayed.zadd("delayed_tasks", {encode_signature(Signature.of("add", uuid=unique("task"), queue=queue)): 1})
     assert broker.promote() == 0
+    assert 0 < (broker.next_due() or 0) <= 0.4
     wait_until(broker.promote)
 
 

@@ -44,7 +44,10 @@ class Delays:
         if (rest := self._next - time.monotonic()) > 0:
             return rest
         nanoseconds = self._client.call(self._key, _NEXT_DUE([self._key]))
-        return None if nanoseconds is None else float(nanoseconds) / 1e9
+        due = None if nanoseconds is None else float(nanoseconds) / 1e9
+        if due is None or due > 0:
+            self._next = time.monotonic() + self._period
+        return due
 
     def promote(self) -> int:
         """Move all that are due, oldest first; how many. Sooner than REDIS_DELAYED_TASKS_POLL_PERIOD, none."""

@@ -141,19 +141,19 @@ class ServerConfig:
         "Redis.Wait",
     )
     redis_read_timeout: float = _key(
-        15.0,
+        2.0,
         DURATION,
         "Redis: how long an answer may take, in seconds; never longer than half of `LEASE`, or two seconds.",
         "Redis.ReadTimeout",
     )
     redis_write_timeout: float = _key(
-        15.0,
+        2.0,
         DURATION,
         "Redis: how long sending may take, in seconds. The longer one of the two counts for both.",
         "Redis.WriteTimeout",
     )
     redis_connect_timeout: float = _key(
-        15.0,
+        2.0,
         DURATION,
         "Redis: how long connecting may take, in seconds; bounded as an answer is.",
         "Redis.ConnectTimeout",
@@ -167,7 +167,7 @@ class ServerConfig:
     redis_delayed_tasks_poll_period: int | None = _key(
         None,
         COUNT | None,
-        "Redis: milliseconds between two looks at the delayed messages. None: as often as the worker looks, 50.",
+        "Redis: milliseconds between two looks at the delayed messages. None: when the next one is due, and every 40.",
         "Redis.DelayedTasksPollPeriod",
     )
     redis_delayed_tasks_key: str = _key(

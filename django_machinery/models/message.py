@@ -96,6 +96,10 @@ class MessageManager(HotManager["Message"]):
         """Make delayed messages ready that are due; returns the queue of each."""
         return self.sql.promote(limit)
 
+    def next_due(self) -> float | None:
+        """Seconds until the next delayed message is due, 0 or less when one is; None: there is none."""
+        return self.sql.next_due()
+
     def ready(self, queue: str) -> QuerySet[Message]:
         """What waits on a queue, in the order in which it is handed out; at the end what is parked, or to run alone."""
         return self.filter(status__in=_READY, queue=queue).order_by("status", "rank", "due_at", "id")

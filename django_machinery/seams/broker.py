@@ -138,6 +138,13 @@ class Broker:
         """`reclaim` every token whose lease has run out by the store's clock; returns how many messages they held."""
         return 0
 
+    def next_due(self) -> float | None:
+        """Seconds by the store's clock until `promote` finds something, 0 or less when it would; None: nothing waits.
+
+        It is asked all the time, so it costs next to nothing. 0: nobody can tell but `promote`.
+        """
+        return 0.0
+
     def promote(self) -> int:
         """Make delayed messages ready that are due, oldest first; returns how many."""
         return 0

@@ -38,6 +38,12 @@ def noop() -> None:
 
 
 @task
+def present() -> float:
+    """When it runs, as `time.time()`."""
+    return time.time()
+
+
+@task
 def add(x: int, y: int) -> int:
     return x + y
 

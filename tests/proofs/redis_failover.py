@@ -47,7 +47,7 @@ def failing_redis(fault: str, directory: Path) -> Iterator[tuple[dict[str, Any],
             yield on(redis.url), lambda: _restart(redis)
     elif fault == "cluster":
         with RedisCluster(directory / "cluster").running() as cluster:
-            yield on(cluster.url), lambda: _master_of(cluster, "machinery_tasks").kill()
+            yield on(cluster.url), lambda: master_of(cluster, "machinery_tasks").kill()
     else:
         with RedisSentinel(directory / "sentinel").running() as sentinel:
             secrets = {"REDIS_MASTER_NAME": sentinel.master_name, "REDIS_SENTINEL_PASSWORD": sentinel.password}
@@ -118,7 +118,8 @@ def _restart(redis: Redis) -> None:
     redis.start()
 
 
-def _master_of(cluster: RedisCluster, key: str) -> Redis:
+def master_of(cluster: RedisCluster, key: str) -> Redis:
+    """The node that has a key."""
     return next(server for server in cluster.masters() if _serves(server, key))
 
 

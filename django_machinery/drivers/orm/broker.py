@@ -110,6 +110,10 @@ class OrmBroker(Broker):
             retried(self._alias, self._workers.lose_expired)
             return retried(self._alias, self._messages.reclaim_strays)
 
+    def next_due(self) -> float | None:
+        with self._errors():
+            return self._messages.next_due()
+
     def promote(self) -> int:
         with self._errors():
             queues = retried(self._alias, lambda: self._messages.promote(PROMOTED_AT_ONCE))

@@ -108,6 +108,9 @@ class RedisBroker(Broker):
     def sweep(self) -> int:
         return self._leases.sweep()
 
+    def next_due(self) -> float | None:
+        return self._delays.next_due()
+
     def promote(self) -> int:
         return self._delays.promote()
 

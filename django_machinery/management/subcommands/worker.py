@@ -23,6 +23,7 @@ from django_machinery.server import Server
 from django_machinery.worker.crew import queues_of, threads_of
 from django_machinery.worker.plan import Plan
 from django_machinery.worker.reloading import watch_code
+from django_machinery.worker.stores import UNAVAILABLE
 from django_machinery.worker.supervisor import Supervisor
 
 HELP = "Run tasks, in child processes, until SIGTERM or SIGINT: the first lets tasks finish, the second ends them."
@@ -58,6 +59,7 @@ def handle(command: BaseCommand, options: Mapping[str, Any]) -> None:
     server = server_of(options)
     _check_tables(command, server.config.database)
     plan = _plan(server, server.config, options)
+    _check_stores(server, plan.queues[0])
     supervisor = Supervisor(server, plan, lambda line: _print(command, line))
     reload = settings.DEBUG if options["reload"] is None else options["reload"]
     if reload and not plan.drain:
@@ -95,6 +97,21 @@ def _plan(server: Server, config: ServerConfig, options: Mapping[str, Any]) -> P
 def _print(command: BaseCommand, line: str) -> None:
     command.stdout.write(line)
     command.stdout.flush()
+
+
+def _check_stores(server: Server, queue: str) -> None:
+    """Ask broker and result backend something: what refuses us now would do so in every process and thread."""
+    questions = (
+        (server.config.broker, lambda: server.broker.depth(queue)),
+        (server.config.result_backend, lambda: server.backend.get_states([queue])),
+    )
+    for url, ask in questions:
+        try:
+            ask()
+        except UNAVAILABLE:
+            pass  # it is waited for
+        except StoreError as error:
+            raise CommandError(f"{conf.redact(url)} refuses: {error}") from error
 
 
 def _check_tables(command: BaseCommand, database: str) -> None:

@@ -1,4 +1,4 @@
-"""Standard output and error, which may break before the process ends: in `runworker | tee log` Ctrl-C ends tee first."""
+"""Standard output and error, which may break before the process does: Ctrl-C in `runworker | tee log` ends tee."""
 
 from __future__ import annotations
 

@@ -101,10 +101,9 @@ def start_worker(spawn: Callable[..., Process], database: str) -> StartWorker:
         }
         if broken:
             variables["PYTHONUNBUFFERED"] = ""  # as it is by default: what cannot be written waits for the end
-        command = ["-m", "django", "runworker", f"--server={database}", *options]
-        worker = RunningWorker(
-            spawn(*(["-c", BREAK, ",".join(map(str, broken))] * bool(broken)), *command, **variables)
-        )
+        prefix = ["-c", BREAK, ",".join(map(str, broken))] if broken else []
+        command = [*prefix, "-m", "django", "runworker", f"--server={database}", *options]
+        worker = RunningWorker(spawn(*command, **variables))
         if wait:
             worker.wait_for_ready()
         return worker

@@ -35,6 +35,7 @@ class Run:
         "signature",
         "started_at",
         "told",
+        "unwatched",
     )
 
     def __init__(
@@ -55,6 +56,8 @@ class Run:
         """`time.monotonic()` of the start."""
         self.told = False
         """Has the watchdog shown that the task is STARTED?"""
+        self.unwatched = False
+        """Has the watchdog complained of it?"""
         self.progress: Progress | None = None
         self.cancelled = False
         self.interrupt: Callable[[type[BaseException]], None] | None = None

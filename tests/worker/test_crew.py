@@ -305,7 +305,8 @@ class TestStores:
     def test_beats_come_while_a_broker_is_away_that_messages_go_back_to(
         self, server: Server, monkeypatch: pytest.MonkeyPatch
     ):
-        gate, away, beats = Gate(server), threading.Event(), []
+        gate, away = Gate(server), threading.Event()
+        beats: list[int] = []
         consumer_type: Any = type(server.broker.consumer((QUEUE,), (), "x"))
         release = consumer_type.release
 
@@ -332,7 +333,8 @@ class TestStores:
     def test_beats_come_while_a_backend_is_away_that_waits_for_the_last_outcome(
         self, server: Server, monkeypatch: pytest.MonkeyPatch
     ):
-        gate, finishing, beats = Gate(server), threading.Event(), []
+        gate, finishing = Gate(server), threading.Event()
+        beats: list[int] = []
         signature = send(server, "hold")
         set_states = server.backend.set_states
 

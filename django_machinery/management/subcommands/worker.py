@@ -6,7 +6,6 @@ import sys
 from argparse import BooleanOptionalAction
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -18,7 +17,7 @@ from django_machinery import conf
 from django_machinery.conf import ServerConfig
 from django_machinery.exceptions import StoreError
 from django_machinery.management.subcommands.base import add_server, server_of
-from django_machinery.management.subcommands.kinds import count, count_or_zero, names, seconds
+from django_machinery.management.subcommands.kinds import count, count_or_zero, names, seconds, touchable
 from django_machinery.server import Server
 from django_machinery.worker import console
 from django_machinery.worker.crew import queues_of, threads_of
@@ -50,7 +49,7 @@ def add_arguments(parser: CommandParser) -> None:
         default=None,
         help="replace processes when code changes (default: DEBUG)",
     )
-    parser.add_argument("--heartbeat-file", type=Path, help="touch this while all processes consume")
+    parser.add_argument("--heartbeat-file", type=touchable, help="touch this while all processes consume")
 
 
 def handle(command: BaseCommand, options: Mapping[str, Any]) -> None:

@@ -29,6 +29,7 @@ class Run:
         "cancelled",
         "definition",
         "delivery",
+        "escaped",
         "interrupt",
         "progress",
         "received_at",
@@ -60,5 +61,7 @@ class Run:
         """Has the watchdog complained of it?"""
         self.progress: Progress | None = None
         self.cancelled = False
+        self.escaped: BaseException | None = None
+        """What it raised that is no Exception, and is to end more than the task where that runs in its caller."""
         self.interrupt: Callable[[type[BaseException]], None] | None = None
         """Raises that exception inside the task, at most once, as soon as it can be; None: it cannot be interrupted."""

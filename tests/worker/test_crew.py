@@ -167,6 +167,34 @@ def test_async_tasks_share_one_loop_and_wait_side_by_side(server: Server):
     assert len(loops) == 1
 
 
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, asyncio.CancelledError])
+def test_a_task_that_wants_to_end_the_process_ends_alone(server: Server, kind: type[BaseException]):
+    gone = threading.Event()
+
+    def leave() -> None:
+        raise kind
+
+    async def leave_async() -> None:
+        try:
+            raise kind
+        finally:
+            gone.set()
+
+    async def stay() -> None:
+        await asyncio.to_thread(gone.wait, 10)
+
+    for function in (leave, leave_async, stay):
+        server.register_task(function.__name__, function)
+    with working(server, concurrency=2):
+        staying = send(server, "stay")
+        wait_until(lambda: state_of(server, staying) == STARTED)
+        leaving = [send(server, "leave"), send(server, "leave_async")]
+        wait_until(lambda: {state_of(server, signature) for signature in leaving} == {FAILURE})
+        wait_until(lambda: state_of(server, staying) == SUCCESS)
+        later = send(server, "stay")
+        wait_until(lambda: state_of(server, later) == SUCCESS)
+
+
 class TestEnd:
     def test_running_tasks_end_before_it_does(self, server: Server):
         gate = Gate(server)

@@ -97,12 +97,12 @@ def _serve(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def _run_forever(loop: asyncio.AbstractEventLoop) -> None:
-    """Until it is stopped: asyncio lets SystemExit and KeyboardInterrupt of a task end the loop of all others too."""
+    """Until it is stopped: asyncio lets a SystemExit or KeyboardInterrupt in one of its tasks end the loop of all."""
     while True:
         try:
             return loop.run_forever()
         except (SystemExit, KeyboardInterrupt):
-            pass  # the task has failed with it
+            pass  # who waits for it has got it too
 
 
 async def _interruptible(run: Run, args: Any, kwargs: Any) -> Any:

@@ -174,11 +174,14 @@ def test_a_task_that_wants_to_end_the_process_ends_alone(server: Server, kind: t
     def leave() -> None:
         raise kind
 
-    async def leave_async() -> None:
+    async def leave_later() -> None:
         try:
             raise kind
         finally:
             gone.set()
+
+    async def leave_async() -> None:
+        await asyncio.create_task(leave_later())  # asyncio itself runs it
 
     async def stay() -> None:
         await asyncio.to_thread(gone.wait, 10)

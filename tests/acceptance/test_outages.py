@@ -13,20 +13,21 @@ from tests.services import DatabaseServer
 
 @on_databases("postgres")
 def test_a_worker_comes_back_when_its_database_does(
-    start_worker: StartWorker, own_database: DatabaseServer, database: str
+    start_worker: StartWorker, own_database: DatabaseServer, database: str, gate: Gate
 ):
     worker = start_worker("--processes=2")
     children = sorted(worker.children())
     assert tasks.add.using(server=database).send(1, 2).get(timeout=20) == 3
-    running = tasks.slow.using(server=database).send(1000)
-    wait_for(lambda: running.state == "STARTED", worker)
+    running = tasks.hold.using(server=database).send("running", gate.path)
+    wait_for(lambda: tasks.recorded() == ["running"], worker)
     connections[database].close()
     own_database.stop()
-    time.sleep(0.5)  # the task ends while nobody can be told
+    gate.open()  # the task ends while nobody can be told
+    worker.process.wait_for_line("cannot be reached")
     own_database.start()
-    assert running.get(timeout=20) == 1000, worker.output
+    assert running.get(timeout=20) == "running", worker.output
     assert tasks.add.using(server=database).send(2, 3).get(timeout=20) == 5, worker.output
-    assert "cannot be reached" in worker.output
+    assert tasks.recorded() == ["running"]
     assert "Traceback" not in worker.output
     assert sorted(worker.children()) == children
     connections[database].close()

@@ -7,24 +7,36 @@ from pathlib import Path
 
 import pytest
 
+from django_machinery import AsyncResult, ResultTimeout
 from django_machinery.models import Message, WorkerProcess
 from django_machinery.server import Server
-from tests.acceptance.conftest import Gate, StartWorker, wait_for
+from tests.acceptance.conftest import LEASE, Gate, StartWorker, wait_for
 from tests.app import tasks
 from tests.databases import on_databases
 from tests.waiting import wait_until
+
+LONGEST_WAIT = 0.15 * LEASE
+"""Seconds that a fetch loop waits at the most before it looks for messages."""
 
 
 @on_databases("default", "postgres")
 def test_sigterm_lets_running_tasks_finish_and_takes_no_more(
     start_worker: StartWorker, database: str, gate: Gate, server: Server
 ):
-    worker = start_worker("--concurrency=1")
+    worker = start_worker("--concurrency=2")
     running = tasks.hold.using(server=database).send("running", gate.path)
     wait_for(lambda: tasks.recorded() == ["running"], worker)
     worker.process.terminate()
-    waiting = tasks.add.using(server=database).send(1, 2)
-    time.sleep(0.3)  # time in which it might take the second, or end before the first has
+
+    def left() -> AsyncResult[int] | None:
+        result = tasks.add.using(server=database).send(1, 2)
+        try:
+            result.get(timeout=3 * LONGEST_WAIT)
+        except ResultTimeout:
+            return result
+        return None  # the order has not arrived yet: there is a thread that has nothing to do
+
+    waiting = wait_for(left, worker)
     assert worker.process.returncode is None
     gate.open()
     assert worker.process.wait() == 0, worker.output

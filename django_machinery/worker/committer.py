@@ -79,9 +79,12 @@ class Committer:
     def start(self) -> None:
         self._thread.start()
 
-    def stop(self, timeout: float) -> bool:
-        """End after all that was put; whether that was within `timeout` seconds."""
+    def stop(self) -> None:
+        """End after all that was put."""
         self._queue.put(None)
+
+    def join(self, timeout: float) -> bool:
+        """Wait for the end, after `stop`; whether it has come."""
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
@@ -138,7 +141,7 @@ class Committer:
             else:
                 overtaken.append(outcome)
         if overtaken:
-            self._complete(overtaken)
+            self._survive(lambda: self._complete(overtaken))
 
     def _divide(self, ready: Sequence[TaskOutcome], error: Exception, *, again: bool) -> None:
         """The store refused the batch: find the outcome that it cannot hold, and store in its place that it cannot."""
@@ -185,14 +188,26 @@ class Committer:
         parked = [item for item in others if isinstance(item, Parked)]
         released = [item.delivery for item in others if isinstance(item, Released)]
         if parked:
-            self._stores.call(lambda: self._consumer.park([item.delivery for item in parked]))
-            for message in parked:
-                self._announcer.parked(message.signature)
+            self._survive(lambda: self._park(parked))
         if released:
-            self._stores.call(lambda: self._consumer.release(released))
+            self._survive(lambda: self._stores.call(lambda: self._consumer.release(released)))
         for done in others:
             if isinstance(done, Committed):
                 self._tell(done.outcome)
+
+    def _park(self, parked: Sequence[Parked]) -> None:
+        self._stores.call(lambda: self._consumer.park([item.delivery for item in parked]))
+        for message in parked:
+            self._announcer.parked(message.signature)
+
+    def _survive(self, action: Callable[[], object]) -> None:
+        """What cannot be ended stays held, and comes again after this process. Others are ended all the same."""
+        try:
+            action()
+        except Aborted:
+            raise
+        except Exception:
+            logger.exception("Messages could not be given back, or completed")
 
 
 def _still_true(notes: Sequence[StateChange], ready: Sequence[TaskOutcome]) -> Sequence[StateChange]:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from django_machinery import signals
-from django_machinery.exceptions import BackendRefused, BackendUnavailable, BrokerUnavailable
+from django_machinery.exceptions import BackendRefused, BackendUnavailable, BrokerError, BrokerUnavailable
 from django_machinery.protocol.go_types import results_to_wire
 from django_machinery.protocol.signature import Signature
 from django_machinery.protocol.states import FAILURE, STARTED, SUCCESS
@@ -77,7 +77,8 @@ def committer(server: Server, unit: Ledger, shelf: Any, errors: list[BaseExcepti
     committer = Committer(server, shelf, unit, stores, Announcer(server, "me"), hooks, "me", lambda: None)
     yield committer
     stores.abort()
-    committer.stop(5)
+    committer.stop()
+    assert committer.join(5)
 
 
 def success(name: str, value: Any = None) -> TaskOutcome:
@@ -95,7 +96,8 @@ def run(committer: Committer, *endings: Any) -> None:
     for ending in endings:
         committer.put(ending)
     committer.start()
-    assert committer.stop(10)
+    committer.stop()
+    assert committer.join(10)
 
 
 def refuse(*bad: str) -> Callable[[Sequence[Outcome]], None]:
@@ -251,6 +253,29 @@ def test_messages_go_back_and_are_parked(committer: Committer, shelf: Any):
         run(committer, Released(released.delivery), Parked(parked.delivery, parked.signature))
     assert (shelf.released, shelf.parked) == ([released.delivery], [parked.delivery])
     assert [event["signature"] for event in told] == [parked.signature]
+    assert committer.ended == 2
+
+
+def test_what_cannot_be_given_back_stays_held_and_keeps_nothing_else(
+    committer: Committer, unit: Ledger, shelf: Any, caplog: pytest.LogCaptureFixture
+):
+    released, parked = success("a"), success("b")
+    assert parked.signature is not None
+    shelf.park = Script(BrokerError("refused"))
+    run(committer, Parked(parked.delivery, parked.signature), Released(released.delivery))
+    assert (shelf.released, shelf.parked) == ([released.delivery], [])
+    assert "could not be given back" in caplog.text
+    assert committer.ended == 2
+
+
+def test_what_cannot_be_completed_keeps_nothing_else(
+    server: Server, committer: Committer, unit: Ledger, shelf: Any, monkeypatch: pytest.MonkeyPatch
+):
+    late, released = success("a"), success("b")
+    monkeypatch.setattr(server.backend, "get_states", Script(BackendRefused("no")))
+    unit.verdict = lambda outcome: Verdict.OVERTAKEN
+    run(committer, late, Released(released.delivery))
+    assert shelf.released == [released.delivery]
     assert committer.ended == 2
 
 

@@ -14,7 +14,7 @@ from django_machinery.models.fields import SparseIndex, WireCharField, WireTextF
 from django_machinery.models.managers import HotManager
 from django_machinery.models.sql.rows import Claimed, Fence, NewMessage, OutboxRow, Step
 from django_machinery.models.worker_process import WorkerProcess
-from django_machinery.protocol.codec import encode_signature
+from django_machinery.protocol.codec import DEFAULT_LIMITS, Limits, encode_signature
 
 if TYPE_CHECKING:
     from django_machinery.protocol.signature import Signature
@@ -129,10 +129,13 @@ class MessageManager(HotManager["Message"]):
         """What waits to be run alone."""
         return self.filter(status=Message.Status.SUSPECT, queue__in=queues)
 
-    def outbox_put(self, server: str, signatures: Sequence[Signature]) -> list[Fence]:
-        """Keep messages for a server's broker until they are due; for each its row's id and number of writes."""
+    def outbox_put(self, server: str, signatures: Sequence[Signature], limits: Limits = DEFAULT_LIMITS) -> list[Fence]:
+        """Keep messages for a server's broker until they are due; for each its row's id and number of writes.
+
+        Raises `EncodeError` for one beyond the limits, with nothing written.
+        """
         now = datetime.now(UTC)
-        rows = {s.uuid: _outbox_row(server, s, now) for s in signatures}
+        rows = {s.uuid: _outbox_row(server, s, now, limits) for s in signatures}
         self.put(list(rows.values()))
         found = self.filter(uuid__in=list(rows)).values_list("uuid", "id", "claims")
         fences = {uuid: (id, claims) for uuid, id, claims in found}
@@ -171,7 +174,7 @@ def _accuse(held: QuerySet[Message]) -> int:
     return held.update(crashes=blame, suspect=True, status=Message.Status.SUSPECT, worker_id=None)
 
 
-def _outbox_row(server: str, signature: Signature, now: datetime) -> NewMessage:
+def _outbox_row(server: str, signature: Signature, now: datetime, limits: Limits) -> NewMessage:
     eta = signature.eta
     return NewMessage(
         uuid=signature.uuid,
@@ -180,7 +183,7 @@ def _outbox_row(server: str, signature: Signature, now: datetime) -> NewMessage:
         status=Message.Status.OUTBOX,
         rank=-signature.priority,
         due_at=eta if eta is not None and eta > now else now + timedelta(seconds=GRACE),
-        body=encode_signature(signature).decode(),
+        body=encode_signature(signature, limits).decode(),
         relay_to=server,
     )
 

@@ -9,8 +9,8 @@ import pytest
 from django.test import override_settings
 
 from django_machinery import AsyncResult, AsyncTask, Signature, Task, TaskContext, TaskFailed, send_task, task
-from django_machinery.exceptions import EncodeError
-from django_machinery.registry import tasks
+from django_machinery.exceptions import ConfigurationError, EncodeError
+from django_machinery.registry import TaskDefinition, tasks
 
 EAGER = {"BROKER": "eager://", "RESULT_BACKEND": "eager://", "LOCK": "eager://"}
 
@@ -162,3 +162,44 @@ def test_a_clash_of_names_is_remembered_for_the_checks_and_the_first_keeps_the_n
 
     assert tasks.get("declared_area") is area.definition
     assert [name for name, _, _ in tasks.clashes] == ["declared_area"]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"priority": 300}, "priority should be a whole number from 0 to 255, not 300"),
+        ({"priority": True}, "priority"),
+        ({"retry_count": "3"}, "retry_count should be a whole number from 0, not '3'"),
+        ({"retry_count": -1}, "retry_count"),
+        ({"retry_timeout": 1.5}, "retry_timeout"),
+        ({"timeout": 60, "hard_timeout": 30}, "hard_timeout=30 ends it before timeout=60 can"),
+        ({"timeout": -1}, "timeout should be a number of seconds above 0, or None, not -1"),
+        ({"timeout": "5"}, "timeout"),
+        ({"hard_timeout": 0}, "hard_timeout"),
+        ({"hard_timeout": float("nan")}, "hard_timeout"),
+        ({"queue": 5}, "queue should be a text, not 5"),
+        ({"name": 5}, "name should be a text, not 5"),
+        ({"server": None}, "server"),
+        ({"atomic": "yes"}, "atomic should be True or False, not 'yes'"),
+        ({"immutable": 1}, "immutable"),
+        ({"aliases": "abc"}, "aliases should be a list of names, not 'abc'"),
+        ({"aliases": [5]}, "aliases"),
+        ({"sensitive": "pin"}, "sensitive"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused_where_they_are_declared(options, told):
+    with pytest.raises(ConfigurationError, match=told):
+        task(**{"name": "senseless", **options})(lambda: None)
+    with pytest.raises(ConfigurationError, match=told):
+        TaskDefinition(**{"name": "senseless", "func": len, **options})
+    assert tasks.find("senseless") is None
+
+
+def test_time_limits_may_be_equal_and_need_not_be_whole():
+    declared = task(name="limited", timeout=0.5, hard_timeout=0.5)(lambda: None)
+    assert (declared.definition.timeout, declared.definition.hard_timeout) == (0.5, 0.5)
+
+
+def test_a_task_in_place_of_a_signature_is_told_what_to_write():
+    with pytest.raises(EncodeError, match=r"add.* is no signature: a task's \.signature\(\.\.\.\) or \.partial"):
+        add.using(on_success=[add]).send(1)  # type: ignore[list-item]

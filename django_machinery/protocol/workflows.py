@@ -90,8 +90,9 @@ def chord_members(chord: Chord) -> tuple[Signature, tuple[Signature, ...]]:
 def complete(signature: Signature, default_queue: str) -> Signature:
     """A copy with all that a message needs (server.go:155-166): a UUID, headers, a queue, and UUIDs all the way down.
 
-    EncodeError if callbacks nest too deep to be walked through.
+    EncodeError if callbacks nest too deep to be walked through, or a field holds what no worker could read.
     """
+    signature.check()
     missing: SignatureChanges = {}
     if not signature.uuid:
         missing["uuid"] = new_uuid()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from django.db import models, transaction
 from django.db.models import Case, Count, F, Min, Q, QuerySet, Value, When
 
-from django_machinery.models.clock import StoreTime
+from django_machinery.models.clock import StoreTime, aware
 from django_machinery.models.fields import SparseIndex, WireCharField, WireTextField
 from django_machinery.models.managers import HotManager
 from django_machinery.models.sql.rows import Claimed, Fence, NewMessage, OutboxRow, Step
@@ -149,6 +149,11 @@ class MessageManager(HotManager["Message"]):
         """Make messages of a server's outbox due now; returns how many."""
         kept = self.filter(uuid__in=list(uuids), status=Message.Status.OUTBOX, relay_to=server)
         return kept.filter(due_at__gt=StoreTime()).update(due_at=StoreTime())
+
+    def outbox_kept(self, server: str, uuids: Sequence[str]) -> dict[str, datetime]:
+        """Which of these tasks have a message in a server's outbox, and since when."""
+        kept = self.filter(uuid__in=list(uuids), status=Message.Status.OUTBOX, relay_to=server)
+        return {uuid: aware(since) for uuid, since in kept.values_list("uuid", "created_at")}
 
     def outbox_queues(self, server: str) -> dict[str, int]:
         """How many messages of each queue wait in a server's outbox."""

@@ -7,7 +7,7 @@ that a broker cannot hold wait in the same rows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -129,6 +129,12 @@ class Sender:
         if error is not None:
             raise error
         return len(rows)
+
+    def kept(self, uuids: Sequence[str]) -> Mapping[str, datetime]:
+        """Which of these messages wait in the outbox, and since when."""
+        if self._broker.executes_inline or self._joins(self._config.database):
+            return {}
+        return self._outbox.outbox_kept(self._config.alias, uuids)
 
     def hasten(self, uuids: Sequence[str]) -> int:
         """Make delayed messages of these tasks in the outbox due now; returns how many."""

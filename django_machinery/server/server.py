@@ -10,7 +10,7 @@ from django_machinery.protocol import workflows
 from django_machinery.protocol.codec import decode_signature
 from django_machinery.protocol.workflows import Chain, Chord, Group
 from django_machinery.registry import PeriodicDefinition, PeriodicOptions, Registry, TaskDefinition, tasks
-from django_machinery.results import AsyncResult, ChainResult, ChordResult, GroupResult
+from django_machinery.results import AsyncResult, ChainResult, ChordResult, GroupResult, Lookup
 from django_machinery.server.announced import with_later_steps
 from django_machinery.server.refusals import Refusals
 from django_machinery.server.sender import Batch, NewGroup, Sender
@@ -48,6 +48,8 @@ class Server:
         self.registry = Registry(tasks)
         refusals = Refusals(backend, self.dispatch, self.bury, self._tell_refused)
         self._sender = Sender(config, broker, backend, outbox, refusals)
+        self.lookup = Lookup(backend, self._sender.kept)
+        """Where handles look states up."""
         self._dead_letters = dead_letters
         self._pre_publish: PrePublishHandler | None = None
 
@@ -100,12 +102,12 @@ class Server:
         steps = workflows.link(chain)
         first = self._complete(steps[0])
         block = self._send(Batch([first], with_later_steps(first)), database)
-        return ChainResult([self._result(step, block, database) for step in steps])
+        return ChainResult([self._result(step, block, database, carrier=first.uuid) for step in steps])
 
     def send_group(self, group: Group, send_concurrency: int = 0, *, database: str | None = None) -> GroupResult:
         """Send all members at once. `send_concurrency` is Go's and needs no value: members are sent in batches."""
         members = [self._complete(member) for member in workflows.members(group)]
-        return self._send_members(members, None, database) if members else GroupResult("", (), self.backend)
+        return self._send_members(members, None, database) if members else GroupResult("", (), self.lookup)
 
     def send_chord(self, chord: Chord, send_concurrency: int = 0, *, database: str | None = None) -> ChordResult:
         """Send a group whose results become the arguments of the callback when all members have succeeded.
@@ -116,7 +118,7 @@ class Server:
         callback = self._complete(callback)
         if not members:
             result = self.send_task(callback, database=database)
-            return ChordResult(GroupResult("", (), self.backend), result)
+            return ChordResult(GroupResult("", (), self.lookup), result)
         ready = [self._complete(member.replace(chord_callback=callback)) for member in members]
         group = self._send_members(ready, callback, database)
         return ChordResult(group, group.results[0].sibling(callback.uuid, callback.name))
@@ -229,7 +231,7 @@ class Server:
             changes.extend(with_later_steps(callback))
         group = NewGroup(members[0].group_uuid, [member.uuid for member in members], callback)
         block = self._send(Batch(members, changes, group), database)
-        return GroupResult(group.uuid, [self._result(m, block, database) for m in members], self.backend)
+        return GroupResult(group.uuid, [self._result(m, block, database) for m in members], self.lookup)
 
     def _send(self, batch: Batch, database: str | None) -> Any:
         block = self._sender.send(batch, database)
@@ -247,8 +249,8 @@ class Server:
             told = {"queue": queue, "reason": burial.reason, "detail": burial.detail}
             signals.message_rejected.send_robust(Server, server=self.alias, **told)
 
-    def _result(self, signature: Signature, block: Any, database: str | None) -> AsyncResult[Any]:
-        result = AsyncResult[Any](signature.uuid, self.alias, backend=self.backend, name=signature.name)
+    def _result(self, signature: Signature, block: Any, database: str | None, *, carrier: str = "") -> AsyncResult[Any]:
+        result = AsyncResult[Any](signature.uuid, self.alias, lookup=self.lookup, name=signature.name, carrier=carrier)
         if block is not None:
             result.sent_in(database or self.config.database, block)
         return result

@@ -8,7 +8,21 @@ from decimal import Decimal
 import pytest
 from django.test import override_settings
 
-from django_machinery import AsyncResult, AsyncTask, Signature, Task, TaskContext, TaskFailed, send_task, task
+from django_machinery import (
+    AsyncResult,
+    AsyncTask,
+    RetryLater,
+    Signature,
+    Task,
+    TaskContext,
+    TaskFailed,
+    Worker,
+    send_chain,
+    send_group,
+    send_task,
+    servers,
+    task,
+)
 from django_machinery.exceptions import ConfigurationError, EncodeError
 from django_machinery.registry import TaskDefinition, tasks
 
@@ -203,3 +217,32 @@ def test_time_limits_may_be_equal_and_need_not_be_whole():
 def test_a_task_in_place_of_a_signature_is_told_what_to_write():
     with pytest.raises(EncodeError, match=r"add.* is no signature: a task's \.signature\(\.\.\.\) or \.partial"):
         add.using(on_success=[add]).send(1)  # type: ignore[list-item]
+
+
+def test_a_task_that_is_sent_by_its_name_is_refused_a_keyword_that_it_does_not_take():
+    with pytest.raises(TypeError, match="unexpected keyword argument 'z'"):
+        send_task(add.name, args=[1], kwargs={"z": 2})
+    assert send_task(add.name, args=[1], kwargs={"y": 2}).get() == 3
+    assert send_task("declared_area", kwargs={"height": 2, "width": 3}).get() == 6
+
+
+@pytest.mark.parametrize(
+    ("send", "told"),
+    [
+        (lambda: send_task(add), "a signature or the name of a task"),  # type: ignore[arg-type]
+        (lambda: send_group([add.signature(1)]), r"\[Signature.* is no signature"),  # type: ignore[arg-type]
+        (lambda: send_group(add), "Task.* is no signature"),  # type: ignore[arg-type]
+        (lambda: send_chain(add.send(1, 2)), "AsyncResult.* is no signature"),  # type: ignore[arg-type]
+        (lambda: Worker(servers["default"], queues="math"), "a list of names, not 'math'"),
+        (lambda: Worker("default"), r"servers\['default'\]"),  # type: ignore[arg-type]
+        (lambda: RetryLater("later", 5), "a timedelta, not 5"),  # type: ignore[arg-type]
+    ],
+)
+def test_what_is_of_another_kind_than_is_asked_for_is_told_in_clear_words(send, told):
+    with pytest.raises(TypeError, match=told):
+        send()
+
+
+def test_a_chain_without_steps_is_refused():
+    with pytest.raises(EncodeError, match="without steps"):
+        send_chain()

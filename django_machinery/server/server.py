@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from django_machinery import signals
+from django_machinery.exceptions import EncodeError
 from django_machinery.protocol import workflows
 from django_machinery.protocol.codec import decode_signature
 from django_machinery.protocol.workflows import Chain, Chord, Group
@@ -98,7 +99,9 @@ class Server:
         return self._result(ready, block, database)
 
     def send_chain(self, chain: Chain, *, database: str | None = None) -> ChainResult:
-        """Send the first step, which carries the others. Raises as `send_task`; `EncodeError` for over 200 steps."""
+        """Send the first step, which carries the others. Raises as `send_task`; `EncodeError` for none, or over 200."""
+        if not chain:
+            raise EncodeError("a chain without steps has nothing to send")
         steps = workflows.link(chain)
         first = self._complete(steps[0])
         block = self._send(Batch([first], with_later_steps(first)), database)

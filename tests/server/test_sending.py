@@ -158,3 +158,13 @@ def test_what_no_worker_could_read_is_refused_before_anything_is_written(server,
         server.send_group(Group(Signature(name="add"), Signature(name="add", on_success=[bad])))
     assert names() == []
     assert not TaskState.objects.exists()
+
+
+def test_a_task_of_the_same_uuid_twice_in_a_workflow_is_refused_before_anything_is_written(server):
+    twins = Group(Signature(name="a", uuid="twin"), Signature(name="b", uuid="twin"))
+    for send in (lambda: server.send_group(twins), lambda: server.send_chord(Chord(twins, Signature(name="c")))):
+        with pytest.raises(EncodeError, match="'twin'"):
+            send()
+    assert names() == []
+    assert not TaskState.objects.exists()
+    assert not GroupMeta.objects.exists()

@@ -182,8 +182,8 @@ def task(func: Callable[..., Any] | None = None, /, *, takes_context: bool = Fal
     and its neighbours run elsewhere. `atomic`: the task's writes and its outcome commit as one, on the ORM broker and
     backend. `sensitive`: parameters whose values are never shown. `aliases`: names it had before.
 
-    Raises `ConfigurationError` for options that contradict each other. A name that another callable has is left to
-    it and told by `manage.py check`.
+    Raises `ConfigurationError` for options that make no sense or contradict each other. A name that another callable
+    has is left to it and told by `manage.py check`.
     """
     _refuse_unknown(options, TaskOptions)
     if func is not None:
@@ -227,10 +227,8 @@ def periodic(spec: str, **options: Unpack[PeriodicTaskOptions]) -> Callable[[T],
 
 
 def _declare(func: Callable[..., Any], options: Mapping[str, Any]) -> Any:
-    fields = {**options, "name": options.get("name") or f"{func.__module__}.{func.__qualname__}"}
-    for key in ("aliases", "sensitive"):
-        fields[key] = tuple(fields.get(key, ()))
-    definition = TaskDefinition(func=func, **fields)
+    name = options.get("name") or f"{func.__module__}.{func.__qualname__}"
+    definition = TaskDefinition(func=func, **{**options, "name": name})
     with suppress(TaskAlreadyRegistered):
         tasks.register(definition)
     kind: Any = AsyncTask if definition.is_async else Task

@@ -150,6 +150,8 @@ class RetryLater(TaskControl):
 
     def __init__(self, message: str, delay: timedelta, limit: int | None = None) -> None:
         super().__init__(message)
+        if not isinstance(delay, timedelta):
+            raise TypeError(f"the delay of RetryLater is a timedelta, not {delay!r}")
         self.delay = delay
         self.limit = limit
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, TypedDict
@@ -18,7 +18,7 @@ from django_machinery.protocol.signature import Signature
 
 @dataclass(frozen=True, slots=True)
 class TaskDefinition:
-    """A callable and how it wants to be sent and run."""
+    """A callable and how it wants to be sent and run. Raises ConfigurationError for options that make no sense."""
 
     name: str
     func: Callable[..., Any]
@@ -42,6 +42,13 @@ class TaskDefinition:
     is_async: bool = field(init=False)
 
     def __post_init__(self) -> None:
+        for option in ("aliases", "sensitive"):
+            object.__setattr__(self, option, _names(self, option))
+        for option, (fits, words) in _OPTIONS.items():
+            if not fits(getattr(self, option)):
+                raise _wrong(self, f"{option} should be {words}, not {getattr(self, option)!r}")
+        if self.timeout is not None and self.hard_timeout is not None and self.hard_timeout < self.timeout:
+            raise _wrong(self, f"hard_timeout={self.hard_timeout:g} ends it before timeout={self.timeout:g} can")
         object.__setattr__(
             self, "parameters", Parameters(self.func, skip_first=self.takes_context, sensitive=self.sensitive)
         )
@@ -51,6 +58,47 @@ class TaskDefinition:
     def path(self) -> str:
         """Where the callable is defined, as a dotted path."""
         return f"{self.func.__module__}.{self.func.__qualname__}"
+
+
+def _names(definition: TaskDefinition, option: str) -> tuple[str, ...]:
+    given = getattr(definition, option)
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise _wrong(definition, f"{option} should be a list of names, not {given!r}")
+    names = tuple(given)
+    if not all(isinstance(name, str) for name in names):
+        raise _wrong(definition, f"{option} should be a list of names, not {given!r}")
+    return names
+
+
+def _wrong(definition: TaskDefinition, text: str) -> ConfigurationError:
+    return ConfigurationError(f"The task {definition.name!r}: {text}")
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_flag(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_count(value: object, most: int = 2**63 - 1) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= most
+
+
+def _is_time_limit(value: object) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool) and value > 0)
+
+
+_OPTIONS: dict[str, tuple[Callable[[object], bool], str]] = {
+    "name": (lambda value: _is_text(value) and value != "", "a text"),
+    **dict.fromkeys(("server", "queue"), (_is_text, "a text")),
+    **dict.fromkeys(("retry_count", "retry_timeout"), (_is_count, "a whole number from 0")),
+    **dict.fromkeys(("timeout", "hard_timeout"), (_is_time_limit, "a number of seconds above 0, or None")),
+    "priority": (lambda value: _is_count(value, 255), "a whole number from 0 to 255"),
+    **dict.fromkeys(("immutable", "takes_context", "atomic"), (_is_flag, "True or False")),
+}
+"""What the options of a task may be, and how to say so."""
 
 
 class PeriodicOptions(TypedDict, total=False):

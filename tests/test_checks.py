@@ -81,6 +81,10 @@ def test_the_settings_of_a_new_project_are_right(tasks):
         (on_default(BROKRE="x"), ["machinery.E003"]),
         (on_default(LEASE=0), ["machinery.E004"]),
         (on_default(BROKER="localhost:6379"), ["machinery.E005"]),
+        (on_default(DEFAULT_QUEUE="q" * 256), ["machinery.E004"]),
+        (on_default(DEFAULT_QUEUE="q" * 255), []),
+        (on_default(QUEUES=["math", "q" * 256]), ["machinery.E004"]),
+        (on_default(QUEUE_WEIGHTS={"q" * 256: 1}), ["machinery.E004"]),
         (
             {"default": {"LEASE": 0}, "reports": {"LEASE": 0, "X": 1}},
             ["machinery.E004", "machinery.E004", "machinery.E003"],
@@ -106,8 +110,9 @@ def test_a_name_in_a_file_that_is_no_setting_is_warned_of(tmp_path, monkeypatch)
     assert message.hint == "Did you mean 'redis.max_idle'?"
 
 
-@pytest.mark.parametrize("machinery", [["default"], {"reports": {}}, on_default(LEASE=0)])
+@pytest.mark.parametrize("machinery", [["default"], {"reports": {}}, on_default(LEASE=0), on_default(BROKRE="x")])
 def test_settings_that_cannot_be_read_stop_the_other_checks_without_an_exception(machinery, tasks):
+    tasks.register(TaskDefinition("add", add))
     assert ids(machinery) == []
     assert ids(machinery, checks.check_tasks) == []
 
@@ -127,6 +132,15 @@ def test_a_missing_extra_is_found_and_named(tmp_path, monkeypatch):
     [message] = messages(on_default(BROKER="toy://", DRIVERS=drivers))
     assert message.id == "machinery.E007"
     assert "pip install 'django-machinery[redis]'" in message.msg
+
+
+@pytest.mark.parametrize("port", ["99999", "0", "65536", "http"])
+def test_a_port_that_is_none_is_found(port):
+    url = f"redis://:pa55word@localhost:{port}/0"
+    (message,) = messages(on_default(BROKER=url))
+    assert message.id == "machinery.E009"
+    assert f"{port} is not a port" in message.msg or "'http' is not a number" in message.msg
+    assert "pa55word" not in message.msg
 
 
 def test_an_app_database_that_does_not_exist_is_found_and_the_nearest_is_named():

@@ -16,6 +16,8 @@ from django_machinery.conf.kinds import (
     FLAG,
     NAME,
     NAMES,
+    QUEUE,
+    QUEUES,
     TEXT,
     URL,
     WAIT,
@@ -52,10 +54,10 @@ class ServerConfig:
     broker: str = _key("orm://default", URL, "Where messages wait for workers.", "Broker")
     result_backend: str = _key("orm://default", URL, "Where states and results are kept.", "ResultBackend")
     lock: str = _key("orm://default", URL, "Where locks are kept.", "Lock")
-    default_queue: str = _key("machinery_tasks", NAME, "The queue of tasks that name none.", "DefaultQueue")
+    default_queue: str = _key("machinery_tasks", QUEUE, "The queue of tasks that name none.", "DefaultQueue")
     queues: tuple[str, ...] = _key(
         (),
-        NAMES,
+        QUEUES,
         "The queues that `runworker` consumes, the most urgent first. Empty: `DEFAULT_QUEUE`.",
         "NewCustomQueueWorker(queue)",
     )

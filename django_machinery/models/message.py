@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, ClassVar
 from django.db import models, transaction
 from django.db.models import Case, Count, F, Min, Q, QuerySet, Value, When
 
-from django_machinery.models.clock import StoreTime
+from django_machinery.models.clock import StoreTime, aware
 from django_machinery.models.fields import SparseIndex, WireCharField, WireTextField
 from django_machinery.models.managers import HotManager
 from django_machinery.models.sql.rows import Claimed, Fence, NewMessage, OutboxRow, Step
 from django_machinery.models.worker_process import WorkerProcess
-from django_machinery.protocol.codec import encode_signature
+from django_machinery.protocol.codec import DEFAULT_LIMITS, Limits, encode_signature
 
 if TYPE_CHECKING:
     from django_machinery.protocol.signature import Signature
@@ -132,10 +132,13 @@ class MessageManager(HotManager["Message"]):
         """What waits to be run alone."""
         return self.filter(status=Message.Status.SUSPECT, queue__in=queues)
 
-    def outbox_put(self, server: str, signatures: Sequence[Signature]) -> list[Fence]:
-        """Keep messages for a server's broker until they are due; for each its row's id and number of writes."""
+    def outbox_put(self, server: str, signatures: Sequence[Signature], limits: Limits = DEFAULT_LIMITS) -> list[Fence]:
+        """Keep messages for a server's broker until they are due; for each its row's id and number of writes.
+
+        Raises `EncodeError` for one beyond the limits, with nothing written.
+        """
         now = datetime.now(UTC)
-        rows = {s.uuid: _outbox_row(server, s, now) for s in signatures}
+        rows = {s.uuid: _outbox_row(server, s, now, limits) for s in signatures}
         self.put(list(rows.values()))
         found = self.filter(uuid__in=list(rows)).values_list("uuid", "id", "claims")
         fences = {uuid: (id, claims) for uuid, id, claims in found}
@@ -149,6 +152,11 @@ class MessageManager(HotManager["Message"]):
         """Make messages of a server's outbox due now; returns how many."""
         kept = self.filter(uuid__in=list(uuids), status=Message.Status.OUTBOX, relay_to=server)
         return kept.filter(due_at__gt=StoreTime()).update(due_at=StoreTime())
+
+    def outbox_kept(self, server: str, uuids: Sequence[str]) -> dict[str, datetime]:
+        """Which of these tasks have a message in a server's outbox, and since when."""
+        kept = self.filter(uuid__in=list(uuids), status=Message.Status.OUTBOX, relay_to=server)
+        return {uuid: aware(since) for uuid, since in kept.values_list("uuid", "created_at")}
 
     def outbox_queues(self, server: str) -> dict[str, int]:
         """How many messages of each queue wait in a server's outbox."""
@@ -174,7 +182,7 @@ def _accuse(held: QuerySet[Message]) -> int:
     return held.update(crashes=blame, suspect=True, status=Message.Status.SUSPECT, worker_id=None)
 
 
-def _outbox_row(server: str, signature: Signature, now: datetime) -> NewMessage:
+def _outbox_row(server: str, signature: Signature, now: datetime, limits: Limits) -> NewMessage:
     eta = signature.eta
     return NewMessage(
         uuid=signature.uuid,
@@ -183,7 +191,7 @@ def _outbox_row(server: str, signature: Signature, now: datetime) -> NewMessage:
         status=Message.Status.OUTBOX,
         rank=-signature.priority,
         due_at=eta if eta is not None and eta > now else now + timedelta(seconds=GRACE),
-        body=encode_signature(signature).decode(),
+        body=encode_signature(signature, limits).decode(),
         relay_to=server,
     )
 

@@ -13,7 +13,7 @@ import inspect
 import sys
 import types
 import typing
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from inspect import Parameter
 from typing import Any
 
@@ -83,7 +83,8 @@ class Parameters:
     def to_call(self, args: Sequence[Arg] | None) -> tuple[Sequence[Any], Mapping[str, Any]]:
         """The positional and keyword arguments of the call that a message asks for.
 
-        Raises `ArgumentError` that names the parameter which is missing, unknown or of another type.
+        Raises `ArgumentError` that names the parameter which is missing or of another type. A name that is no
+        parameter's counts for nothing, as all names do in Go.
         """
         given = args or ()
         for arg in given:
@@ -95,6 +96,12 @@ class Parameters:
         return [convert(arg) for convert, arg in zip(converters, given, strict=False)] + [
             self._convert_rest(arg) for arg in given[len(converters) :]
         ], {}
+
+    def refuse_unknown(self, keywords: Iterable[str]) -> None:
+        """Raise `TypeError` for a keyword that the callable does not take."""
+        for name in keywords if self._extra is None else ():
+            if name not in self._by_name:
+                raise TypeError(f"got an unexpected keyword argument {name!r}")
 
     def names_for(self, args: Sequence[Arg]) -> list[str]:
         """For each argument of a message the name of its parameter, for people; empty where there is none for it."""

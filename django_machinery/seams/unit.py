@@ -38,7 +38,8 @@ class Burial:
     """Why a message is a dead letter instead of a task: kept for operators, taken off the queue."""
 
     reason: str
-    """undecodable, poison (crashed its process too often) or refused (the store cannot hold its outcome)."""
+    """undecodable, poison (crashed its process too often) or refused (its outcome cannot be stored, or it cannot be
+    sent)."""
     detail: str
     worker: str = ""
 

@@ -165,13 +165,13 @@ class Committer:
 
     def _complete(self, overtaken: Sequence[TaskOutcome]) -> None:
         """Another run of these tasks was first: its outcome counts."""
-        uuids = [outcome.signature.uuid for outcome in overtaken if outcome.signature is not None]
+        uuids = [outcome.change.uuid for outcome in overtaken if outcome.change is not None]
         states = self._stores.call(lambda: self._server.backend.get_states(uuids))
         self._commit(
             [
-                outcomes.completed(outcome.delivery, outcome.signature, state)
+                outcomes.overtaken(outcome, state)
                 for outcome, state in zip(overtaken, states, strict=True)
-                if outcome.signature is not None and state is not None
+                if state is not None
             ]
         )
 

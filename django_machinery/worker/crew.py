@@ -259,7 +259,9 @@ def worker_name(tag: str) -> str:
 
 
 def queues_of(config: ServerConfig, queues: Sequence[str] | None) -> tuple[str, ...]:
-    """The queues to consume: as given, else as configured, else the default queue."""
+    """The queues to consume: as given, else as configured, else the default queue. TypeError for a text."""
+    if isinstance(queues, str):
+        raise TypeError(f"queues are a list of names, not {queues!r}")
     return tuple(queues or config.queues or (config.default_queue,))
 
 

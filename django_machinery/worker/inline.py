@@ -71,10 +71,10 @@ class InlineRunner:
 
     def _complete(self, outcome: TaskOutcome) -> TaskOutcome:
         """The task is final already: what its other run triggers is sent."""
-        assert outcome.signature is not None
-        (state,) = self._server.backend.get_states([outcome.signature.uuid])
+        assert outcome.change is not None
+        (state,) = self._server.backend.get_states([outcome.change.uuid])
         assert state is not None
-        return self._commit(outcomes.completed(outcome.delivery, outcome.signature, state))
+        return self._commit(outcomes.overtaken(outcome, state))
 
 
 def _lost(delivery: Delivery) -> BrokerError:

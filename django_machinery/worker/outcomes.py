@@ -8,6 +8,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from django_machinery.protocol import followups, headers
+from django_machinery.protocol.signature import Signature
 from django_machinery.protocol.states import FAILURE, RETRY, SUCCESS
 from django_machinery.protocol.storable import storable
 from django_machinery.seams.backend import Attempt, StateChange
@@ -15,7 +16,6 @@ from django_machinery.seams.unit import Burial, Outcome
 from django_machinery.worker.errors import error_text, traceback_text, type_path
 
 if TYPE_CHECKING:
-    from django_machinery.protocol.signature import Signature
     from django_machinery.protocol.states import TaskResult, TaskState
     from django_machinery.seams.broker import Delivery
     from django_machinery.worker.run import Run
@@ -57,8 +57,14 @@ Ending = TaskOutcome | Released | Parked | Committed
 
 
 def undecodable(delivery: Delivery, error: Exception, worker: str) -> TaskOutcome:
-    """Bytes that are no message."""
-    return TaskOutcome(delivery, burial=Burial("undecodable", error_text(error), worker))
+    """Bytes that are no message. Where the broker knows whose they are, that task fails: it never will run."""
+    outcome = TaskOutcome(delivery, burial=Burial("undecodable", error_text(error), worker))
+    if delivery.uuid:
+        task = Signature(uuid=delivery.uuid, queue=delivery.queue)
+        text = f"the message cannot be read: {error_text(error)}"
+        now = datetime.now(UTC)
+        outcome.change = StateChange(task, FAILURE, error=text, reason="dead", worker=worker, finished_at=now)
+    return outcome
 
 
 def unworkable(delivery: Delivery, error: BaseException, worker: str) -> TaskOutcome:
@@ -91,6 +97,13 @@ def completed(delivery: Delivery, signature: Signature, stored: TaskState) -> Ta
         outcome.follow_ups = followups.error_callbacks(signature, stored.error)
         outcome.abandoned = followups.abandoned(signature)
     return outcome
+
+
+def overtaken(outcome: TaskOutcome, stored: TaskState) -> TaskOutcome:
+    """In place of an outcome whose task was final already. What nobody can read is kept all the same."""
+    if outcome.signature is None:
+        return TaskOutcome(outcome.delivery, burial=outcome.burial)
+    return completed(outcome.delivery, outcome.signature, stored)
 
 
 def succeeded(run: Run, results: tuple[TaskResult, ...], worker: str, seconds: float) -> TaskOutcome:
@@ -160,7 +173,7 @@ def refused(outcome: TaskOutcome, error: Exception, worker: str) -> TaskOutcome 
     UUID is nothing that the store can hold; None when that was refused.
     """
     if outcome.signature is None:
-        return None
+        return TaskOutcome(outcome.delivery, burial=outcome.burial, mended=True) if outcome.change else None
     if outcome.burial is not None:
         return TaskOutcome(outcome.delivery, burial=outcome.burial, mended=True)
     detail = "" if outcome.mended else f": {storable(error_text(error))}"

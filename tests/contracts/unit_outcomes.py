@@ -121,6 +121,28 @@ class Outcomes(UnitTopic):
         assert buried() == ["undecodable"]
         assert nothing_comes(consumer)
 
+    def test_the_task_of_an_undecodable_message_fails_where_it_is_known(
+        self,
+        broker: Broker,
+        backend: ResultBackend,
+        unit: Unit,
+        consumer: Consumer,
+        send: Send,
+        queue: str,
+        buried: Callable[[], list[str]],
+    ):
+        task = self.task(queue)
+        set_state(backend, task, PENDING)
+        self.inject(broker, queue, b"[not a message")
+        (delivery,) = collect(consumer, 1)
+        change = StateChange(Signature(uuid=task.uuid), FAILURE, error="cannot be read", reason="dead")
+        outcome = Outcome(delivery, change=change, burial=Burial("undecodable", "expected an object"))
+        assert unit.commit([outcome]) == [COMMITTED]
+        assert buried() == ["undecodable"]
+        state = get_state(backend, task)
+        assert (state.state, state.error, state.task_name) == (FAILURE, "cannot be read", "add")
+        assert nothing_comes(consumer)
+
     def test_a_poisonous_message_is_buried_and_its_task_fails(
         self,
         backend: ResultBackend,

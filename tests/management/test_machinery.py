@@ -65,6 +65,16 @@ class TestSend:
         with pytest.raises(CommandError, match="ResultTimeout"):
             machinery("send", "tests.app.tasks.noop", "--wait=0.01")
 
+    def test_only_the_name_is_required(self):
+        with pytest.raises(CommandError, match=r"are required: name$"):
+            machinery("send")
+
+    def test_what_is_not_for_people_is_not_spoken_of(self):
+        with pytest.raises(CommandError, match="invalid choice") as caught:
+            machinery("nothing")
+        assert "worker" in str(caught.value)
+        assert "child" not in str(caught.value)
+
     @pytest.mark.parametrize(
         ("arguments", "words"),
         [

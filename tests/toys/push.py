@@ -221,7 +221,10 @@ class PushBroker(Broker):
         self._server = Server.named(parse_url(url)[1])
 
     def publish(self, signatures: Sequence[Signature]) -> None:
-        encoded = [(encode_signature(signature), signature.queue, signature.name) for signature in signatures]
+        encoded = [
+            (encode_signature(signature, self.config.limits), signature.queue, signature.name)
+            for signature in signatures
+        ]
         if any(len(body) > self.max_body for body, _, _ in encoded):
             raise MessageTooLarge(f"a message is larger than {self.max_body} bytes")
         self._server.publish(encoded)

@@ -16,12 +16,13 @@ from django_machinery.conf import parse_url
 from django_machinery.drivers.orm.checks import check_database
 from django_machinery.drivers.orm.consumer import OrmConsumer
 from django_machinery.drivers.orm.notify import Notifier
-from django_machinery.drivers.orm.rows import aware, body_of, new_message, new_task
+from django_machinery.drivers.orm.rows import body_of, new_message, new_task
 from django_machinery.drivers.orm.states import StateWriter
 from django_machinery.drivers.orm.store import retried, translated
 from django_machinery.drivers.orm.unit import OrmUnit
 from django_machinery.exceptions import BrokerError, BrokerUnavailable
 from django_machinery.models import Message, WorkerProcess
+from django_machinery.models.clock import aware
 from django_machinery.models.sql import dialect_for
 from django_machinery.protocol.states import PENDING
 from django_machinery.seams.broker import Backlog, Broker, Consumer, Lease, Waiting

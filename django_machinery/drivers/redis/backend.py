@@ -120,7 +120,7 @@ class RedisBackend(ResultBackend):
         parts = [changes] if self._client.one_slot else [[change] for change in changes]
         programs = []
         for part in filter(None, parts):
-            programs.append(Program(self._keep))
+            programs.append(Program(self._keep, self.config.limits))
             add_states(programs[-1], part)
         replies = self._client.calls([(program.key, program.command) for program in programs])
         return [result for reply in replies for result in reply]

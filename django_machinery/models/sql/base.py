@@ -27,7 +27,7 @@ TASK_COLUMNS = (
     *("group_uuid", "group_index", "parent_uuid"),
 )
 _OUTBOX_DUE = """
-SELECT id, claims, body FROM machinery_message
+SELECT id, claims, body, uuid, name, queue FROM machinery_message
 WHERE status IN (1, 4) AND status = 4 AND relay_to = %s AND due_at <= {}
 ORDER BY due_at LIMIT %s {}
 """

@@ -15,11 +15,13 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
-from django_machinery.admin import audit
+from django_machinery.admin import audit, sealed
 from django_machinery.admin.paginator import BoundedPaginator
 from django_machinery.api import send_task
 from django_machinery.exceptions import MachineryError
 from django_machinery.handler import servers
+from django_machinery.protocol.signature import Signature
+from django_machinery.protocol.workflows import new_uuid
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrOrPromise
@@ -92,12 +94,11 @@ class OperatorAction:
 
     def _send(self, admin: OperatorAdmin[Any], request: HttpRequest) -> None:
         site = admin.admin_site.name
+        uuid = new_uuid()
         args = [site, admin.opts.label_lower, self.name, request.GET.urlencode(), str(request.user.pk)]
-        uuid = send_task(ACT_ON_FILTER, args=args, server=next(iter(servers))).uuid
+        order = Signature.of(ACT_ON_FILTER, *args, sealed.seal(uuid, args), uuid=uuid)
+        send_task(order, server=next(iter(servers)))
         link = f"{reverse('admin:machinery_taskstate_find', current_app=site)}?uuid={uuid}"
-        audit.record(request.user, admin.model, self.label, summary=_("all that match %(filter)s, by task %(uuid)s") % {
-            "filter": request.GET.urlencode() or _("no filter"), "uuid": uuid
-        }, destroyed=self.destroys)  # fmt: skip
         text = _('{action}: a background task does it. <a href="{link}">See how far it is.</a>')
         admin.message_user(request, format_html(text, action=self.label, link=link))
 
@@ -119,6 +120,11 @@ class OperatorAction:
 
     def _words(self, **values: Any) -> dict[str, Any]:
         return {"action": self.label, **values}
+
+
+def all_that_match(query: str, uuid: str) -> str:
+    """What the audit row of a whole filter is called, which the task `uuid` acts on."""
+    return _("all that match %(filter)s, by task %(uuid)s") % {"filter": query or _("no filter"), "uuid": uuid}
 
 
 def _many(admin: OperatorAdmin[Any], rows: Sequence[Any]) -> str:

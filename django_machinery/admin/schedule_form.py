@@ -14,6 +14,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 
 from django_machinery import conf
+from django_machinery.admin.actions import ACT_ON_FILTER
 from django_machinery.admin.invocations import InvocationsField, Row, signature_of
 from django_machinery.exceptions import DecodeError
 from django_machinery.handler import servers
@@ -37,6 +38,7 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's class
         if "spec" not in self.fields:  # a page that only shows
             return
         known = {name for alias in servers for name in servers[alias].get_registered_task_names()}
+        known -= {ACT_ON_FILTER}  # sealed: no schedule can send it
         known |= {signature.name for signature in self._before}
         rows = [Row.of(signature) for signature in self._before]
         self.fields["tasks"] = InvocationsField(known, len(rows), label=_("tasks"), help_text=_TASKS_HELP)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from django.utils.translation import gettext as _
 
 from django_machinery.admin import looks
+from django_machinery.admin.actions import ACT_ON_FILTER
 from django_machinery.admin.shown import Shown
 from django_machinery.models import Attempt, Schedule, TaskState
 from django_machinery.protocol.states import FINAL, PENDING, RETRY, SUCCESS
@@ -72,7 +73,7 @@ def context(task: TaskState, actions: Sequence[OperatorAction]) -> dict[str, Any
 def _sensible(action: str, task: TaskState) -> bool:
     """Would that action change anything?"""
     if task.state in FINAL:
-        return action in ("retry", "remove")
+        return action == "remove" or (action == "retry" and task.name != ACT_ON_FILTER)
     return action in ("cancel", "cancel_hard") or (action == "run_now" and task.state in (PENDING, RETRY))
 
 

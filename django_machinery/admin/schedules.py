@@ -68,7 +68,9 @@ class ScheduleAdmin(ModelAdmin):
         """`tasks` is no field of the table: the form adds it."""
         given = kwargs.pop("fields", None) or flatten_fieldsets(self.get_fieldsets(request, obj))
         fields = [field for field in given if field != "tasks"]
-        return super().get_form(request, obj, change, fields=fields, **kwargs)
+        form: Any = super().get_form(request, obj, change, fields=fields, **kwargs)
+        form.may_see_raw = permitted(request, "view_raw", "taskstate")
+        return form
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.preview)
@@ -106,7 +108,7 @@ class ScheduleAdmin(ModelAdmin):
     @admin.display(description=_("tasks"))
     def tasks(self, schedule: Schedule) -> SafeString | str:
         try:
-            rows = [Row.of(signature) for signature in schedule.invocations]
+            rows = [Row.masked(signature, schedule.server) for signature in schedule.invocations]
         except DecodeError as error:
             return str(error)
         return format_html_join(SafeString("<br>"), "{} {}", rows)

@@ -62,7 +62,7 @@ def context(task: TaskState, actions: Sequence[OperatorAction]) -> dict[str, Any
         "results": _results(task, shown),
         "error": shown.text(task.error),
         "traceback": shown.text(task.traceback),
-        "progress": _progress(task),
+        "progress": _progress(task, shown),
         "links": _with_states(list(_links(task, shown.signature))),
         "schedule": Schedule.objects.filter(pk=task.schedule_id).first() if task.schedule_id else None,
         "waited": looks.duration(looks.between(max(task.created_at, task.eta or task.created_at), task.started_at)),
@@ -125,12 +125,12 @@ def _json(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False)
 
 
-def _progress(task: TaskState) -> dict[str, Any] | None:
+def _progress(task: TaskState, shown: Shown) -> dict[str, Any] | None:
     if task.progress_done is None:
         return None
     total = task.progress_total
     share = min(100, round(100 * task.progress_done / total)) if total else None
-    return {"done": task.progress_done, "total": total, "share": share, "note": task.progress_note}
+    return {"done": task.progress_done, "total": total, "share": share, "note": shown.text(task.progress_note)}
 
 
 def _links(task: TaskState, signature: Signature | None) -> Iterator[Link]:

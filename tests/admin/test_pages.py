@@ -79,6 +79,16 @@ def test_what_is_sensitive_is_hidden_everywhere_but_in_the_raw_data(operator: Cl
     assert secret in operator.get(f"/admin/machinery/taskstate/{task.pk}/raw/").content.decode()
 
 
+def test_what_a_task_says_of_its_progress_is_masked(operator: Client):
+    signature = Signature.of("login", uuid="task_secret").replace(args=(_named("password", "hunter2hunter2"),))
+    task = TaskState.objects.create(
+        uuid="task_secret", server="default", name="login", queue="mail", state="STARTED", created_at=WHEN,
+        signature=encode_signature(signature).decode(), progress_done=1, progress_note="as hunter2hunter2, token=x1y",
+    )  # fmt: skip
+    page = operator.get(f"/admin/machinery/taskstate/{task.pk}/change/").content.decode()
+    assert "as ***, token=***" in page
+
+
 def test_a_site_of_the_project_shows_the_same_within_itself(operator: Client):
     samples.fill(10)
     task = TaskState.objects.latest("id")

@@ -123,7 +123,7 @@ class WorkerFilter(ValueFilter):
     parameter_name = "worker"
 
     def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> Iterable[tuple[str, Any]]:
-        return [(worker.token, str(worker)) for worker in WorkerProcess.objects.order_by("-beat_at")[:20]]
+        return [(worker.name, str(worker)) for worker in WorkerProcess.objects.order_by("-beat_at").defer("names")[:20]]
 
     def narrow(self, rows: QuerySet[TaskState], value: str) -> QuerySet[TaskState]:
         return newest(rows).filter(worker=value)

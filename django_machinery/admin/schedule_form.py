@@ -76,7 +76,7 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's class
         return super()._get_validation_exclusions() - {"signatures"}  # type: ignore[misc,no-any-return]
 
     def _signatures(self, cleaned: dict[str, Any]) -> list[Signature]:
-        """What was not touched stays as it was, with all that the form does not show; rows that look alike, in order."""
+        """What was not touched stays as it was, and all that the form does not show. Rows that look alike: in order."""
         registry, rows = servers[cleaned["server"]].registry, cleaned["tasks"]
         untouched: defaultdict[Row, list[Signature]] = defaultdict(list)
         for signature in reversed(self._before):

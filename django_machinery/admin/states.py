@@ -204,7 +204,9 @@ class TaskStateAdmin(OperatorAdmin[TaskState]):
 
 
 def _due(task: TaskState) -> Any:
-    """From when on a task waited for a worker."""
+    """From when on a task waited for a worker; None for a later attempt, of which its own page knows more."""
+    if task.attempt > 1:
+        return None
     return max(task.created_at, task.eta) if task.eta else task.created_at
 
 

@@ -10,6 +10,7 @@ from django.db import connection
 from django.test import Client, override_settings
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
 from django_machinery import Signature, servers
 from django_machinery.admin import looks
@@ -17,7 +18,7 @@ from django_machinery.admin.charts import chart, nice
 from django_machinery.admin.paginator import COUNTED, BoundedPaginator
 from django_machinery.exceptions import BrokerUnavailable
 from django_machinery.inspector import Inspector, Point
-from django_machinery.models import TaskState
+from django_machinery.models import Attempt, TaskState
 from django_machinery.protocol.codec import encode_signature
 from django_machinery.protocol.signature import Arg
 from django_machinery.protocol.states import PENDING
@@ -64,6 +65,30 @@ def test_the_page_of_a_task_takes_few_queries(operator: Client):
         page = operator.get(reverse("admin:machinery_taskstate_change", args=[task.pk]))
     assert len(queries) <= QUERIES
     assert "Traceback (most recent call last)" in page.content.decode()
+
+
+def failing_run(uuid: str, hours_ago: int, outcome: str, **columns: Any) -> None:
+    """A task whose run ended so; it was sent the earlier, the later it ended."""
+    ended = timezone.now() - timedelta(hours=hours_ago)
+    TaskState.objects.create(
+        uuid=uuid, server="default", name=uuid, queue="mail", state="FAILURE", error=uuid, signature="{}",
+        created_at=timezone.now() - timedelta(hours=100 - hours_ago), finished_at=ended, **columns,
+    )  # fmt: skip
+    Attempt.objects.create(uuid=uuid, name=uuid, number=1, ended_at=ended, outcome=outcome, error=f"error of {uuid}")
+
+
+def test_the_newest_failure_is_the_run_that_failed_last(operator: Client):
+    for hours_ago, outcome in ((9, "error"), (5, "crash"), (7, "timeout"), (3, "cancel"), (1, "retry")):
+        failing_run(outcome, hours_ago, outcome)
+    page = operator.get(DASHBOARD)
+    newest = page.context["newest_failure"]
+    assert (newest[0].name, newest[1]) == ("crash", "error of crash")
+    assert "5 h ago" in page.content.decode()
+
+
+def test_a_dashboard_without_failures_names_none(operator: Client):
+    failing_run("cancel", 1, "cancel")
+    assert operator.get(DASHBOARD).context["newest_failure"] is None
 
 
 def test_what_is_sensitive_is_hidden_everywhere_but_in_the_raw_data(operator: Client):

@@ -50,7 +50,10 @@ def _in_chunks(
     while chunk := list(rows.filter(id__gt=last).values_list("id", flat=True)[:CHUNK]):
         if context.cancelled:
             break
-        changed += action.apply(all_rows.filter(id__in=chunk), request.user.get_username())[0]
+        applied = action.apply(all_rows.filter(id__in=chunk), request.user.get_username())
+        if applied.doubtful:
+            raise applied.problems[-1]
+        changed += applied.changed
         done, last = done + len(chunk), chunk[-1]
         context.progress(done, max(total, done))
     return changed

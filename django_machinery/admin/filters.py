@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
 from typing import Any
 
 from django.contrib.admin import ModelAdmin, SimpleListFilter
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from django_machinery.admin.search import known_names, newest, usable_servers
 from django_machinery.models import QueueControl, TaskState, WorkerProcess
 from django_machinery.protocol.states import STATES
 
+NUL = "\0"
+"""Is in no text that PostgreSQL holds, which refuses even to look for it."""
 REASONS = ("error", "crash", "timeout", "cancelled", "dead", "parent")
-SPANS = {
-    "15m": (timedelta(minutes=15), _("Last 15 minutes")),
-    "1h": (timedelta(hours=1), _("Last hour")),
-    "24h": (timedelta(days=1), _("Last 24 hours")),
-    "7d": (timedelta(days=7), _("Last 7 days")),
-    "30d": (timedelta(days=30), _("Last 30 days")),
-}
 
 
 class ValueFilter(SimpleListFilter):
@@ -38,7 +31,10 @@ class ValueFilter(SimpleListFilter):
         return True
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[TaskState]) -> QuerySet[TaskState]:
-        return queryset if self.value() is None else self.narrow(queryset, str(self.value()))
+        value = self.value()
+        if value is not None and NUL in value:
+            return queryset.none()
+        return queryset if value is None else self.narrow(queryset, value)
 
     def values(self) -> Iterable[str]:
         """What is offered."""
@@ -70,23 +66,6 @@ class ReasonFilter(ValueFilter):
 
     def narrow(self, rows: QuerySet[TaskState], value: str) -> QuerySet[TaskState]:
         return rows.filter(state="FAILURE", reason=value)
-
-
-class SentFilter(ValueFilter):
-    """By the time at which a task was sent."""
-
-    title = _("sent")
-    parameter_name = "sent"
-
-    def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> Iterable[tuple[str, Any]]:
-        return [(key, label) for key, (_span, label) in SPANS.items()]
-
-    def narrow(self, rows: QuerySet[TaskState], value: str) -> QuerySet[TaskState]:
-        if value not in SPANS:
-            return rows.none()
-        # With a list of all states the index (state, created_at) answers a range of times.
-        rows = rows if "state" in self.request.GET else rows.filter(state__in=STATES)
-        return rows.filter(created_at__gte=timezone.now() - SPANS[value][0])
 
 
 class NameFilter(ValueFilter):

@@ -12,9 +12,9 @@ import shlex
 from collections.abc import Sequence
 from contextlib import suppress
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from django.db.models import Q, QuerySet, Value
+from django.db.models import Model, Q, QuerySet, Value
 from django.db.models.functions import StrIndex
 from django.db.models.lookups import GreaterThan
 
@@ -33,8 +33,10 @@ HITS = 1_000
 DECODED = 5_000
 """Signatures that one search decodes at most, to look at single arguments."""
 
+Row = TypeVar("Row", bound=Model)
+
 _UUID = re.compile(r"(?:\w+_)?[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE)
-_TEXTS = {"error": "error", "worker": "worker", "args": "signature"}
+_TEXTS = {"worker": "worker", "args": "signature"}
 
 
 class Argument(NamedTuple):
@@ -64,6 +66,8 @@ class Query(NamedTuple):
                 indexed &= Q(name__in=_names(value))
             elif kind == "queue" and value:
                 scanned &= Q(queue=value)
+            elif kind == "error" and value:
+                scanned &= _contains("error", value) | Q(uuid__in=_failed_by(value))
             elif kind in _TEXTS and value:
                 scanned &= _contains(_TEXTS[kind], value)
             elif kind.startswith("args.") and value:
@@ -83,7 +87,7 @@ class Query(NamedTuple):
         return rows.filter(id__in=list(ids))
 
 
-def newest(rows: QuerySet[TaskState]) -> QuerySet[TaskState]:
+def newest(rows: QuerySet[Row]) -> QuerySet[Row]:
     """The newest `WINDOW` of these rows."""
     edge = rows.order_by("-id").values_list("id", flat=True)[WINDOW : WINDOW + 1].first()
     return rows if edge is None else rows.filter(id__gt=edge)
@@ -122,6 +126,14 @@ def _uuid(text: str) -> Q:
 def _names(text: str) -> list[str]:
     """A name to the letter, and the known ones that contain it."""
     return [text, *(name for name in known_names() if text in name)]
+
+
+def _failed_by(text: str) -> list[str]:
+    """The tasks, of the newest attempts, whose exception has the text in its dotted path."""
+    from django_machinery.models import Attempt
+
+    attempts = newest(Attempt.objects.all()).filter(_contains("exception", text)).order_by("-id")
+    return list(attempts.values_list("uuid", flat=True)[:HITS])
 
 
 def _innermost(text: str) -> str:

@@ -20,20 +20,22 @@ from django_machinery import control
 from django_machinery.admin import dashboard, looks, task_page
 from django_machinery.admin.actions import OperatorAction
 from django_machinery.admin.base import OperatorAdmin
+from django_machinery.admin.changelist import KeysetChangeList
 from django_machinery.admin.filters import (
     NameFilter,
     QueueFilter,
     ReasonFilter,
-    SentFilter,
     StateFilter,
     WorkerFilter,
 )
 from django_machinery.admin.search import HITS, WINDOW, Query
 from django_machinery.admin.shown import Shown
+from django_machinery.admin.time_filters import ExceptionFilter, FailedFilter, SentFilter
 from django_machinery.exceptions import MachineryError
 from django_machinery.handler import servers
 from django_machinery.inspector import Inspector
 from django_machinery.models import TaskState
+from django_machinery.protocol.states import FINAL
 
 if TYPE_CHECKING:
     from django_machinery.server import Server
@@ -61,11 +63,22 @@ def _delete(server: Server, uuids: Sequence[Any], by: str) -> int:
     return control.delete(server, uuids)
 
 
+def _unfinished(tasks: QuerySet[TaskState]) -> QuerySet[TaskState]:
+    return tasks.exclude(state__in=FINAL)
+
+
 ACTIONS = (
     OperatorAction("retry", _("Run again"), "retry", control.retry),
     OperatorAction("run_now", _("Run now"), "run_now", _run_now),
-    OperatorAction("cancel", _("Cancel"), "cancel", control.cancel, destroys=True),
-    OperatorAction("cancel_hard", _("Cancel, ending the process if need be"), "cancel", _cancel_hard, destroys=True),
+    OperatorAction("cancel", _("Cancel"), "cancel", control.cancel, destroys=True, unfinished=_unfinished),
+    OperatorAction(
+        "cancel_hard",
+        _("Cancel, ending the process if need be"),
+        "cancel",
+        _cancel_hard,
+        destroys=True,
+        unfinished=_unfinished,
+    ),
     OperatorAction("remove", _("Delete"), "remove", _delete, destroys=True),
 )
 
@@ -76,7 +89,9 @@ class TaskStateAdmin(OperatorAdmin[TaskState]):
 
     list_display = ("state_column", "task_column", "place", "times", "age")
     list_display_links = None
-    list_filter = (StateFilter, SentFilter, ReasonFilter, NameFilter, QueueFilter, WorkerFilter)
+    list_filter = (
+        StateFilter, SentFilter, FailedFilter, ExceptionFilter, ReasonFilter, NameFilter, QueueFilter, WorkerFilter
+    )  # fmt: skip
     search_fields = ("uuid",)  # makes Django show the box; `get_search_results` says what it finds
     search_help_text = _(
         "A UUID, or words from arguments and errors, or name:…, queue:…, worker:…, error:…, args:…, args.key:value. "
@@ -111,6 +126,9 @@ class TaskStateAdmin(OperatorAdmin[TaskState]):
         self, request: HttpRequest, queryset: QuerySet[TaskState], search_term: str
     ) -> tuple[QuerySet[TaskState], bool]:
         return (Query.parse(search_term).narrow(queryset) if search_term else queryset), False
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[KeysetChangeList]:
+        return KeysetChangeList
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         changelist = super().get_changelist_instance(request)

@@ -78,7 +78,8 @@ def _sensible(action: str, task: TaskState) -> bool:
     """Would that action change anything?"""
     if task.state in FINAL:
         return action == "remove" or (action == "retry" and task.name != ACT_ON_FILTER)
-    return action in ("cancel", "cancel_hard") or (action == "run_now" and task.state in (PENDING, RETRY))
+    waits = task.state in (PENDING, RETRY)
+    return action == "cancel" or (action == "run_now" and waits) or (action == "cancel_hard" and not waits)
 
 
 def _steps(task: TaskState, earlier: Sequence[Attempt], due: datetime | None) -> Iterator[Step]:

@@ -1,6 +1,9 @@
 """What the search box and the filters of the task states find."""
 
-from datetime import timedelta
+import html
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -9,7 +12,7 @@ from django.utils import timezone
 
 from django_machinery import Signature
 from django_machinery.admin import search
-from django_machinery.models import TaskState
+from django_machinery.models import Attempt, TaskState
 from django_machinery.protocol.codec import encode_signature
 from tests.admin.rows import make_rows
 
@@ -116,6 +119,76 @@ def test_filters_narrow_the_list(operator: Client):
     assert found(operator, sent="24h") == {"a", "b"}
     assert found(operator, sent="24h", state="SUCCESS") == {"b"}
     assert found(operator, sent="nonsense") == set()
+
+
+def test_a_range_of_time_has_two_ends(operator: Client):
+    for day in (1, 2, 3):
+        make_task(str(day), "Ada", created_at=datetime(2026, 1, day, 12, tzinfo=UTC))
+    assert found(operator, sent_from="2026-01-02") == {"2", "3"}
+    assert found(operator, sent_to="2026-01-02T13:00+01:00") == {"1"}
+    assert found(operator, sent_from="2026-01-02T12:00:00Z", sent_to="2026-01-02T12:00:01.5Z") == {"2"}
+    assert found(operator, sent_from="", sent_to="") == {"1", "2", "3"}
+    for nonsense in ("yesterday", "2026-13-01", "2026-01-02\0"):
+        assert found(operator, sent_from=nonsense) == set()
+
+
+def test_a_range_of_time_is_typed_into_a_form_that_keeps_the_rest(operator: Client):
+    make_task("a", "Ada")
+    query = {"state": "SUCCESS", "sent_from": "2026-01-02T03:04:05Z", "id__lt": "9", "q": "Ada"}
+    page = operator.get(reverse(URL), query).content.decode()
+    form = page.split('class="mq-times">')[1].split("</form>")[0]
+    local = timezone.localtime(datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)).strftime("%Y-%m-%dT%H:%M:%S")
+    assert f'name="sent_from" value="{local}"' in form
+    assert 'name="sent_to" value=""' in form
+    assert set(re.findall(r'type="hidden" name="(\w+)"', form)) == {"state", "q"}
+    links = re.findall(r'href="(\?[^"]*sent=[^"]*)"', page)
+    assert links
+    assert not any("sent_from" in link for link in links)
+
+
+def fail_run(task: TaskState, ago: timedelta, exception: str, **columns: Any) -> None:
+    moment = timezone.now() - ago
+    fields = {"number": 1, "outcome": "error", **columns}
+    Attempt.objects.create(uuid=task.uuid, name=task.name, ended_at=moment, exception=exception, **fields)
+
+
+def test_tasks_are_found_by_when_and_by_what_their_runs_failed(operator: Client):
+    a, b, c, d = (make_task(name, "Ada") for name in "abcd")
+    minute, day = timedelta(minutes=1), timedelta(days=1, minutes=1)
+    fail_run(a, minute, "ValueError")
+    fail_run(a, minute, "ValueError", number=2)
+    fail_run(b, minute, "KeyError")
+    fail_run(b, day, "ValueError", number=2)
+    fail_run(c, day, "", outcome="crash")
+    fail_run(d, minute, "ValueError", outcome="cancel")
+    assert found(operator, failed="1h") == {"a", "b"}
+    assert found(operator, failed="7d") == {"a", "b", "c"}
+    assert found(operator, failed="1h", exception="ValueError") == {"a"}
+    assert found(operator, failed="7d", exception="ValueError") == {"a", "b"}
+    assert found(operator, exception="ValueError") == {"a", "b"}
+    assert found(operator, exception="") == {"c"}
+    assert found(operator, failed_to=(timezone.now() - timedelta(hours=2)).isoformat()) == {"b", "c"}
+
+
+def test_the_dashboard_counts_what_its_links_list(operator: Client):
+    hour, day = timedelta(minutes=59), timedelta(hours=23)
+    for index in range(4):
+        task = make_task(str(index), "Ada", created_at=timezone.now() - timedelta(days=5))
+        fail_run(task, hour if index % 2 else day, "ValueError" if index else "a.b&c=<KeyError>")
+        fail_run(task, day, "ValueError", number=2)
+    page = operator.get("/admin/machinery/").content.decode()
+    cells = [(html.unescape(url), int(count)) for url, count in re.findall(r'href="([^"]*failed=[^"]*)">(\d+)<', page)]
+    assert sorted(count for _url, count in cells) == [1, 1, 2, 4, 4]
+    for url, count in cells:
+        assert operator.get(url).context["cl"].result_count == count, url
+
+
+def test_an_error_is_found_by_the_type_of_its_exception(operator: Client):
+    fail_run(make_task("a", "Ada", state="FAILURE", error="no Ada"), timedelta(minutes=1), "shop.errors.CardRefused")
+    make_task("b", "Ada", state="FAILURE", error="no Ada")
+    assert found(operator, q="error:CardRefused") == {"a"}
+    assert found(operator, q="error:CardRefused error:Ada") == {"a"}
+    assert found(operator, q="error:Ada") == {"a", "b"}
 
 
 def test_older_rows_are_a_page_further(operator: Client):

@@ -16,6 +16,8 @@ class KeysetChangeList(main.ChangeList):
     """`older_than` is the id before which the page begins; None: the first page."""
 
     older_than: int | None = None
+    note: str = ""
+    """What its filters do not look at."""
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> Any:
         """All rows that the filters leave, on whatever page."""

@@ -14,8 +14,6 @@ from django_machinery.admin.search import known_names, newest, usable_servers
 from django_machinery.models import QueueControl, TaskState, WorkerProcess
 from django_machinery.protocol.states import STATES
 
-NUL = "\0"
-"""Is in no text that PostgreSQL holds, which refuses even to look for it."""
 REASONS = ("error", "crash", "timeout", "cancelled", "dead", "parent")
 
 
@@ -31,10 +29,7 @@ class ValueFilter(SimpleListFilter):
         return True
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[TaskState]) -> QuerySet[TaskState]:
-        value = self.value()
-        if value is not None and NUL in value:
-            return queryset.none()
-        return queryset if value is None else self.narrow(queryset, value)
+        return queryset if self.value() is None else self.narrow(queryset, str(self.value()))
 
     def values(self) -> Iterable[str]:
         """What is offered."""

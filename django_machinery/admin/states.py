@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import BadRequest, PermissionDenied
 from django.db.models import Case, F, QuerySet, TextField, Value, When
 from django.db.models.functions import Length
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from django_machinery import control
 from django_machinery.admin import dashboard, looks, task_page
 from django_machinery.admin.actions import OperatorAction
-from django_machinery.admin.base import OperatorAdmin
+from django_machinery.admin.base import NUL, OperatorAdmin
 from django_machinery.admin.changelist import KeysetChangeList
 from django_machinery.admin.filters import (
     NameFilter,
@@ -28,7 +28,7 @@ from django_machinery.admin.filters import (
     StateFilter,
     WorkerFilter,
 )
-from django_machinery.admin.search import HITS, WINDOW, Query
+from django_machinery.admin.search import DECODED, HITS, WINDOW, Query
 from django_machinery.admin.shown import Shown
 from django_machinery.admin.time_filters import ExceptionFilter, FailedFilter, SentFilter
 from django_machinery.exceptions import MachineryError
@@ -95,7 +95,8 @@ class TaskStateAdmin(OperatorAdmin[TaskState]):
     search_fields = ("uuid",)  # makes Django show the box; `get_search_results` says what it finds
     search_help_text = _(
         "A UUID, or words from arguments and errors, or name:…, queue:…, worker:…, error:…, args:…, args.key:value. "
-        "Arguments and errors are searched in the newest {window:,} tasks that the filters leave, up to {hits:,} hits."
+        "Arguments and errors are searched in the newest {window:,} tasks that the filters leave, up to {hits:,} hits; "
+        "arguments in the newest {decoded:,} of them that have the text anywhere."
     )
     actions = ACTIONS
     change_list_template = "admin/machinery/taskstate/change_list.html"
@@ -132,7 +133,10 @@ class TaskStateAdmin(OperatorAdmin[TaskState]):
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         changelist = super().get_changelist_instance(request)
-        changelist.search_help_text = str(self.search_help_text).format(window=WINDOW, hits=HITS)
+        changelist.search_help_text = str(self.search_help_text).format(window=WINDOW, hits=HITS, decoded=DECODED)
+        if any(name in changelist.filter_params for name in ("queue", "worker")):
+            changelist.note = _("Of the queue and the worker, the newest {window:,} tasks of the other filters.")
+            changelist.note = str(changelist.note).format(window=WINDOW)
         if request.method == "GET":
             changelist.result_list = changelist.result_list.annotate(length=Length("signature")).annotate(short=_SHORT)
         return changelist
@@ -165,6 +169,8 @@ class TaskStateAdmin(OperatorAdmin[TaskState]):
         if not self.may(request, "view"):
             raise PermissionDenied
         uuid = request.GET.get("uuid", "").strip()
+        if NUL in uuid:
+            raise BadRequest("a NUL in a UUID")
         here = TaskState.objects.filter(uuid=uuid).values_list("id", flat=True).first() if uuid else None
         if here is not None:
             return HttpResponseRedirect(self.url("change", here))

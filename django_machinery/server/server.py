@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from django_machinery import signals
+from django_machinery.exceptions import DecodeError
 from django_machinery.protocol import workflows
 from django_machinery.protocol.codec import decode_signature
 from django_machinery.protocol.states import PENDING
@@ -176,7 +177,11 @@ class Server:
         """Send dead letters again that can be decoded; returns how many. Their tasks start anew."""
         count = 0
         for letter in self._dead_letters.waiting(self.alias, ids):
-            self.start_anew([self.decode(bytes(letter.body))])
+            try:
+                signature = self.decode(bytes(letter.body))
+            except DecodeError:
+                continue
+            self.start_anew([signature])
             letter.mark_requeued()
             count += 1
         return count

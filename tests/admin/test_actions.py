@@ -261,6 +261,34 @@ def test_dead_letters_are_sent_again(operator: Client):
     assert Message.objects.count() == 1
 
 
+def test_a_dead_letter_that_cannot_be_read_keeps_no_other_from_being_sent(operator: Client):
+    add.send(2, 3)
+    message = Message.objects.get()
+    letters = [
+        DeadLetter.objects.create(server="default", queue=message.queue, body=body, reason="x", died_at=timezone.now())
+        for body in (b"\xff\xfe", message.body.encode())
+    ]
+    Message.objects.all().delete()
+    data = {"action": "requeue", "_selected_action": [letter.pk for letter in letters]}
+    page = operator.post(reverse("admin:machinery_deadletter_changelist"), data, follow=True).content.decode()
+    assert "Send again: done for 1 of 2." in page
+    assert Message.objects.count() == 1
+    details = [operator.get(reverse("admin:machinery_deadletter_change", args=[letter.pk])) for letter in letters]
+    assert [[action.name for action in page.context["actions"]] for page in details] == [["remove"], ["remove"]]
+
+
+def test_numbers_are_left_as_they_are_where_they_are_keys(operator: Client, settings: Any):
+    settings.USE_THOUSAND_SEPARATOR = True
+    (task,) = send_failing()
+    TaskState.objects.filter(pk=task.pk).update(id=12345)
+    letter = DeadLetter.objects.create(
+        id=12345, server="default", queue="q", body=b"{}", reason="x", died_at=timezone.now()
+    )
+    for row, model in ((task, "taskstate"), (letter, "deadletter")):
+        page = operator.get(reverse(f"admin:machinery_{model}_change", args=[12345])).content.decode()
+        assert set(re.findall(r'name="_selected_action" value="([^"]*)"', page)) == {"12345"}, row
+
+
 def test_a_queue_is_paused_resumed_and_purged(operator: Client):
     add.send(1, 2)
     queue = Message.objects.get().queue
@@ -274,6 +302,27 @@ def test_a_queue_is_paused_resumed_and_purged(operator: Client):
     assert "purged of 1" in operator.post(url, purge, follow=True).content.decode()
     assert not Message.objects.exists()
     assert LogEntry.objects.count() == 3
+
+
+def test_purging_says_how_much_it_throws_away(operator: Client):
+    for _ in range(3):
+        add.send(1, 2)
+    add.using(eta=timezone.now() + timedelta(hours=1)).send(1, 2)
+    form = {"server": "default", "queue": Message.objects.all()[0].queue, "deed": "purge"}
+    page = operator.post(reverse("admin:machinery_queuecontrol_act"), form).content.decode()
+    assert "Ready now: 3. Delayed, and spared: 1." in page
+    purged = operator.post(reverse("admin:machinery_queuecontrol_act"), {**form, "confirmed": "yes"}, follow=True)
+    assert "purged of 3" in purged.content.decode()
+    assert Message.objects.count() == 1
+
+
+@pytest.mark.parametrize("queue", ["no-such-queue", "a\0b", "x" * 300, ""])
+@pytest.mark.parametrize("deed", ["pause", "resume", "purge"])
+def test_a_queue_that_nobody_knows_is_refused(deed: str, queue: str, operator: Client):
+    form = {"server": "default", "queue": queue, "deed": deed}
+    page = operator.post(reverse("admin:machinery_queuecontrol_act"), form, follow=True).content.decode()
+    assert "There is no such queue." in page
+    assert not LogEntry.objects.exists()
 
 
 def test_a_queue_of_an_unknown_server_is_refused(operator: Client):

@@ -1,5 +1,6 @@
 """What the pages show, hide and cost."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -18,7 +19,7 @@ from django_machinery.admin.charts import chart, nice
 from django_machinery.admin.paginator import COUNTED, BoundedPaginator
 from django_machinery.exceptions import BrokerUnavailable
 from django_machinery.inspector import Inspector, Point
-from django_machinery.models import Attempt, TaskState
+from django_machinery.models import Attempt, GroupMeta, Schedule, TaskState, WorkerProcess
 from django_machinery.protocol.codec import encode_signature
 from django_machinery.protocol.signature import Arg
 from django_machinery.protocol.states import PENDING
@@ -179,6 +180,57 @@ def test_a_page_of_a_row_that_is_gone_says_so(operator: Client):
     for model in ("taskstate", "groupmeta", "deadletter", "workerprocess"):
         for key in ("999999", "nonsense"):
             assert operator.get(f"/admin/machinery/{model}/{key}/change/").status_code in (302, 404), (model, key)
+
+
+@pytest.mark.parametrize("model", ["taskstate", "deadletter", "groupmeta", "workerprocess", "cancellation", "schedule"])
+def test_an_address_that_no_page_leads_to_is_refused(model: str, operator: Client):
+    make_rows()
+    url = reverse(f"admin:machinery_{model}_changelist")
+    for name in ("name", "queue", "worker", "state", "reason", "sent", "failed", "exception", "id__lt", "no\0name"):
+        assert operator.get(url, {name: "a\0b"}).status_code in (302, 400), name
+    for key in ("abc", "", "-1", "9" * 30, "1\0"):
+        answer = operator.post(url, {"action": "remove", "_selected_action": key})
+        assert answer.status_code in (302, 400), key
+    assert operator.get(reverse("admin:machinery_taskstate_find"), {"uuid": "\0"}).status_code == 400
+
+
+def test_a_callback_waits_only_while_its_group_does(operator: Client):
+    fields = {"total": 2, "remaining": 0, "failed": 1, "callback_uuid": "c", "created_at": WHEN}
+    GroupMeta.objects.create(uuid="open", **{**fields, "remaining": 1})
+    GroupMeta.objects.create(uuid="failed", **fields, settled_at=WHEN)
+    GroupMeta.objects.create(uuid="good", **{**fields, "failed": 0}, settled_at=WHEN, triggered_by="c")
+    page = operator.get(reverse("admin:machinery_groupmeta_changelist")).content.decode()
+    assert re.findall(r'field-chord">([^<]*)<', page) == [
+        "triggered",
+        "not run: a member failed",
+        "waits for the members",
+    ]
+
+
+def test_the_list_of_schedules_takes_few_queries(operator: Client):
+    url = reverse("admin:machinery_schedule_changelist")
+    for index in range(20):
+        task = TaskState.objects.create(uuid=f"t{index}", server="default", state="SUCCESS", created_at=WHEN)
+        Schedule.objects.create(
+            server="default", name=f"s{index}", kind="task", spec="@daily", signatures="[]", origin="code",
+            last_at=WHEN, last_uuid=task.uuid,
+        )  # fmt: skip
+    operator.get(url)
+    with CaptureQueriesContext(connection) as queries:
+        page = operator.get(url).content.decode()
+    assert len(queries) <= QUERIES
+    assert len(re.findall(r'taskstate/\d+/change/">[^<]*</a> SUCCESS', page)) == 20
+
+
+def test_a_worker_is_lost_when_the_inspector_takes_it_for_stale(operator: Client):
+    for seconds in (14, 16):
+        WorkerProcess.objects.create(
+            token=str(seconds), server="default", host="web", pid=seconds, started_at=WHEN,
+            beat_at=timezone.now() - timedelta(seconds=seconds), lease_until=timezone.now(),
+        )  # fmt: skip
+    assert [worker.stale for worker in Inspector(servers["default"]).workers()] == [False, True]
+    page = operator.get(reverse("admin:machinery_workerprocess_changelist")).content.decode()
+    assert re.findall(r'field-life"><span class="[^"]*">([^<]*)<', page) == ["alive", "lost"]
 
 
 def test_a_list_is_counted_no_further_than_anyone_pages(monkeypatch: pytest.MonkeyPatch):

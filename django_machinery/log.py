@@ -140,7 +140,8 @@ def _one_line(value: Any) -> str:
 
 
 def _asked_for_it(event: Event) -> bool:
-    return isinstance(event.get("exception"), RetryLater)
+    exception = event.get("exception")
+    return issubclass(getattr(exception, "kind", type(exception)), RetryLater)  # `kind`: a stand-in has it
 
 
 def _was_left(event: Event) -> bool:

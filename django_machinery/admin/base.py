@@ -5,11 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.core.exceptions import BadRequest
 from django.db import models
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
 from django_machinery.admin.paginator import BoundedPaginator
+
+NUL = "\0"
+"""Is in no text that PostgreSQL holds, which refuses even to look for it."""
 
 M = TypeVar("M", bound=models.Model)
 
@@ -31,11 +36,28 @@ def permitted(request: HttpRequest, action: str, model: str) -> bool:
     return bool(user.has_perm(f"machinery.{action}_{model}"))
 
 
+def refuse_nonsense(request: HttpRequest) -> None:
+    """Raises BadRequest for what no list leads to and no database can look for."""
+    if any(NUL in text for name, values in request.GET.lists() for text in (name, *values)):
+        raise BadRequest("a NUL in the address")
+    if not all(_is_key(key) for key in request.POST.getlist(ACTION_CHECKBOX_NAME)):
+        raise BadRequest("the key of a row is a number")
+
+
+def _is_key(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 19
+
+
 class Listed(ModelAdmin[M]):
     """A table whose list looks like those of all others."""
 
     class Media:
         css: ClassVar = {"all": ["machinery/admin.css"]}
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """The list, and its actions."""
+        refuse_nonsense(request)
+        return super().changelist_view(request, extra_context)
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         changelist = super().get_changelist_instance(request)

@@ -39,6 +39,10 @@ ACTIONS = (
 )
 
 
+def _may_be_run(letter: DeadLetter, shown: Shown) -> bool:
+    return shown.signature is not None and letter.requeued_at is None
+
+
 class Requeued(admin.SimpleListFilter):
     """Which of them still wait for somebody."""
 
@@ -91,7 +95,7 @@ class DeadLetterAdmin(OperatorAdmin[DeadLetter]):
             "actions": [
                 action
                 for action in ACTIONS
-                if action.name in allowed and not (action.name == "requeue" and letter.requeued_at)
+                if action.name in allowed and (action.name != "requeue" or _may_be_run(letter, shown))
             ],
             "may_see_raw": self.may(request, "view_raw"),
         }

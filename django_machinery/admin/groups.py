@@ -76,7 +76,9 @@ class GroupMetaAdmin(OperatorAdmin[GroupMeta]):
     def chord(self, group: GroupMeta) -> str:
         if group.callback_uuid is None:
             return looks.MISSING
-        return str(_("triggered") if group.triggered_by else _("waits for the members"))
+        if group.triggered_by:
+            return str(_("triggered"))
+        return str(_("waits for the members") if group.settled_at is None else _("not run: a member failed"))
 
     @admin.display(description=_("sent"))
     def age(self, group: GroupMeta) -> str:

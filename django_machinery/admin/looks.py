@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 from django.utils.timezone import localtime, now
 from django.utils.translation import gettext as _
 
+from django_machinery.inspector.inspector import SILENT
 from django_machinery.protocol.states import STATES
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ MISSING = "\N{EN DASH}"
 NAMED = '<a class="mq-name" href="{}">{}</a><code class="mq-args">{}</code>'
 """The column that names a row: address, name, and what tells it from others."""
 _WORD = re.compile(r"[^._:/@-]+[._:/@-]*|[._:/@-]+")
-SILENT = 30.0
-"""Seconds after which a worker process that was not heard of is taken for lost."""
 
 
 def duration(seconds: float | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import flatten_fieldsets
@@ -23,6 +23,8 @@ from django_machinery.exceptions import DecodeError, MachineryError
 from django_machinery.models import GroupMeta, Schedule, TaskState
 from django_machinery.scheduler import run_now
 
+LastRun: TypeAlias = tuple[str, int | None, str]
+"""The page of a run, as a model and a key, and how it stands; empty where this database does not know."""
 PREVIEWED = ("spec", "timezone", "dst_gap", "dst_overlap")
 
 
@@ -64,7 +66,14 @@ class ScheduleAdmin(Listed[Schedule]):
         """`tasks` is no field of the table: the form adds it."""
         given = kwargs.pop("fields", None) or flatten_fieldsets(self.get_fieldsets(request, obj))
         fields = [field for field in given if field != "tasks"]
-        return super().get_form(request, obj, change, fields=fields, **kwargs)
+        form: Any = super().get_form(request, obj, change, fields=fields, **kwargs)
+        form.may_see_raw = permitted(request, "view_raw", "taskstate")
+        return form
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        changelist = super().get_changelist_instance(request)
+        changelist.result_list = _with_last_runs(list(changelist.result_list))
+        return changelist
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.preview)
@@ -106,7 +115,7 @@ class ScheduleAdmin(Listed[Schedule]):
     @admin.display(description=_("tasks"))
     def tasks(self, schedule: Schedule) -> SafeString | str:
         try:
-            rows = [Row.of(signature) for signature in schedule.invocations]
+            rows = [Row.masked(signature, schedule.server) for signature in schedule.invocations]
         except DecodeError as error:
             return str(error)
         return format_html_join(SafeString("<br>"), "{} {}", rows)
@@ -115,7 +124,7 @@ class ScheduleAdmin(Listed[Schedule]):
     def last_run(self, schedule: Schedule) -> SafeString | str:
         if schedule.last_at is None:
             return "—"
-        (at,), (model, key, state) = told(schedule, [schedule.last_at]), _result_of(schedule)
+        (at,), (model, key, state) = told(schedule, [schedule.last_at]), _last_run(schedule)
         try:
             link = reverse(f"admin:machinery_{model}_change", args=[key], current_app=self.admin_site.name)
         except NoReverseMatch:
@@ -165,10 +174,22 @@ def _is_declared(schedule: Schedule | None) -> bool:
     return schedule is not None and schedule.origin == Schedule.Origin.CODE
 
 
-def _result_of(schedule: Schedule) -> tuple[str, int | None, str]:
-    """The page of the last run, as a model and a key, and how it stands, where this database knows."""
-    if schedule.kind == Schedule.Kind.GROUP:
-        group = GroupMeta.objects.filter(uuid=schedule.last_uuid).first()
-        return ("groupmeta", group.pk, f"{group.total - group.remaining} / {group.total}") if group else ("", None, "")
-    state = TaskState.objects.filter(uuid=schedule.last_uuid).only("state").first()
-    return ("taskstate", state.pk, state.state) if state else ("", None, "")
+def _last_run(schedule: Schedule) -> LastRun:
+    (schedule,) = _with_last_runs([schedule]) if not hasattr(schedule, "last_run_found") else (schedule,)
+    found: LastRun = schedule.last_run_found  # type: ignore[attr-defined]
+    return found
+
+
+def _with_last_runs(schedules: list[Schedule]) -> list[Schedule]:
+    """The same, each with what this database knows of its last run."""
+    uuids = [schedule.last_uuid for schedule in schedules if schedule.last_uuid]
+    found: dict[str, LastRun] = {}
+    for uuid, key, total, remaining in GroupMeta.objects.filter(uuid__in=uuids).values_list(
+        "uuid", "pk", "total", "remaining"
+    ):
+        found[uuid] = ("groupmeta", key, f"{total - remaining} / {total}")
+    for uuid, key, state in TaskState.objects.filter(uuid__in=uuids).values_list("uuid", "pk", "state"):
+        found[uuid] = ("taskstate", key, state)
+    for schedule in schedules:
+        schedule.last_run_found = found.get(schedule.last_uuid, ("", None, ""))  # type: ignore[attr-defined]
+    return schedules

@@ -72,5 +72,5 @@ class WorkerProcessAdmin(OperatorAdmin[WorkerProcess]):
 
 def _running(worker: WorkerProcess) -> list[TaskState]:
     """What it runs just now."""
-    running = TaskState.objects.filter(state__in=("RECEIVED", "STARTED"), worker=worker.token)
+    running = TaskState.objects.filter(state__in=("RECEIVED", "STARTED"), worker=worker.name)
     return list(running.defer("results", "traceback").order_by("-id")[:RECENT])

@@ -185,7 +185,11 @@ class Server:
         """Send dead letters again that can be decoded; returns how many. Their tasks start anew."""
         count = 0
         for letter in self._dead_letters.waiting(self.alias, ids):
-            self.start_anew([self.decode(bytes(letter.body))])
+            try:
+                signature = self.decode(bytes(letter.body))
+            except DecodeError:
+                continue
+            self.start_anew([signature])
             letter.mark_requeued()
             count += 1
         return count

@@ -6,7 +6,7 @@ import traceback as tracebacks
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from django_machinery.inspector.masking import mask_text
+from django_machinery.inspector.masking import mask_text, without
 from django_machinery.protocol.storable import storable
 
 if TYPE_CHECKING:
@@ -23,8 +23,12 @@ DEEPEST = 100
 class Concealed(Exception):
     """Stands for an exception that tells what must not be shown: with its type's name, its frames, and masked texts."""
 
+    kind: type[BaseException]
+    """What it stands for."""
+
     def __init__(self, error: BaseException, words: Collection[str], secrets: Collection[str]) -> None:
         super().__init__(mask_text(_said(error), words, secrets))
+        self.kind = type(error)
         self.type_path = type_path(error)
         self.printed = mask_text(_printed(error), words, secrets)
         self.__traceback__ = error.__traceback__
@@ -35,7 +39,7 @@ def concealed(error: BaseException, words: Collection[str], secrets: Collection[
     if not secrets:
         return error
     told = _said(error) + _printed(error)
-    return Concealed(error, words, secrets) if any(secret in told for secret in secrets) else error
+    return _named_like(type(error))(error, words, secrets) if without(told, secrets) != told else error
 
 
 def error_text(error: BaseException) -> str:
@@ -74,6 +78,11 @@ def _printed(error: BaseException) -> str:
         return ""
     text = "".join(lines)
     return text if len(text) <= LONGEST else f"...\n{text[-LONGEST:]}"
+
+
+def _named_like(kind: type[BaseException]) -> type[Concealed]:
+    """A class that Python prints under the name of another."""
+    return type(kind.__name__, (Concealed,), {"__module__": kind.__module__, "__qualname__": kind.__qualname__})
 
 
 def _cut(text: str) -> str:

@@ -160,7 +160,7 @@ class Executor:
         try:
             again = _next_run(signature, error, reason)
         except Exception as trouble:  # no such time
-            return outcomes.raised(run, trouble, "error", self._worker, _since(run))
+            return outcomes.raised(run, self._concealed(run, trouble), "error", self._worker, _since(run))
         error = self._concealed(run, error)
         if again is not None:
             return outcomes.retried(run, error, reason, again, self._worker)
@@ -168,8 +168,6 @@ class Executor:
 
     def _concealed(self, run: Run, error: BaseException) -> BaseException:
         """The exception, fit to be stored, logged and told."""
-        if isinstance(error, RetryLater):
-            return error
         words = self._server.config.mask
         return concealed(error, words, secrets_of(run.signature, self._server.registry, words))
 

@@ -12,6 +12,7 @@ from django.urls import reverse
 
 from django_machinery import Signature, servers
 from django_machinery.models import Message, Schedule
+from django_machinery.protocol.signature import Arg
 from django_machinery.scheduler import run_now
 
 if not apps.is_installed("django.contrib.admin"):
@@ -242,3 +243,68 @@ def test_whoever_may_only_view_is_offered_no_action(client: Client, django_user_
     assert client.get(reverse("admin:machinery_schedule_change", args=[row.pk])).status_code == 200
     act(client, "run_now", row)
     assert Message.objects.count() == 0
+
+
+def with_secret(**columns: Any) -> Schedule:
+    """A schedule whose task takes a password, and something that it declares as sensitive."""
+
+    def login(user: str, password: str, pin: str) -> None: ...
+
+    servers["default"].register_task("login", login, sensitive=("pin",))
+    row = make(**columns)
+    row.invocations = (Signature.of("login", "ada", "hunter2", "42"),)
+    row.save()
+    return row
+
+
+@pytest.mark.parametrize("origin", ["code", "model"])
+def test_a_page_that_only_shows_hides_what_is_sensitive(origin: str, staff: Any):
+    row = with_secret(origin=origin)
+    page = staff("view_schedule").get(reverse("admin:machinery_schedule_change", args=[row.pk])).content.decode()
+    assert "login [&quot;ada&quot;, ***, ***]" in page
+
+
+def test_an_argument_by_name_is_hidden_too(staff: Any):
+    row = make()
+    row.invocations = (Signature(name="unknown", args=(Arg.of("hunter2", name="password"),)),)
+    row.save()
+    page = staff("view_schedule").get(reverse("admin:machinery_schedule_change", args=[row.pk])).content.decode()
+    assert "unknown {&quot;password&quot;: ***}" in page
+    assert "hunter2" not in page
+
+
+def test_who_may_not_see_raw_data_edits_around_what_is_hidden(staff: Any):
+    row = with_secret()
+    client, url = staff("view_schedule", "change_schedule"), reverse("admin:machinery_schedule_change", args=[row.pk])
+    page = client.get(url).content.decode()
+    assert "hunter2" not in page
+    assert "[&quot;ada&quot;, ***, ***]" in page
+    untouched = form(spec="@hourly", tasks_0="login", tasks_1='["ada", ***, ***]')
+    assert client.post(url, untouched).status_code == 302
+    row.refresh_from_db()
+    assert row.spec == "@hourly"
+    assert [bytes(arg.value) for arg in row.invocations[0].args or ()] == [b'"ada"', b'"hunter2"', b'"42"']
+    touched = errors_of(client.post(url, {**untouched, "tasks_1": '["bob", "***", "***"]'}))
+    assert touched["tasks"] == ["login: write anew what is hidden."]
+    assert client.post(url, {**untouched, "tasks_1": '["bob", "swordfish", "7"]'}).status_code == 302
+    row.refresh_from_db()
+    assert bytes((row.invocations[0].args or ())[1].value) == b'"swordfish"'
+
+
+def test_rows_that_look_alike_keep_what_each_hides(staff: Any):
+    row = with_secret(kind="group")
+    row.invocations = [Signature.of("login", "ada", password, "42") for password in ("first", "second")]
+    row.save()
+    client, url = staff("view_schedule", "change_schedule"), reverse("admin:machinery_schedule_change", args=[row.pk])
+    one, other = ({f"tasks_{2 * n}": "login", f"tasks_{2 * n + 1}": '["ada", ***, ***]'} for n in (0, 1))
+    assert client.post(url, {**form(kind="group"), **one, **other}).status_code == 302
+    row.refresh_from_db()
+    hidden = [bytes((signature.args or ())[1].value) for signature in row.invocations]
+    assert hidden == [b'"first"', b'"second"']
+
+
+def test_who_may_see_raw_data_edits_it(staff: Any):
+    row = with_secret()
+    client = staff("view_schedule", "change_schedule", "view_raw_taskstate")
+    page = client.get(reverse("admin:machinery_schedule_change", args=[row.pk])).content.decode()
+    assert "[&quot;ada&quot;, &quot;hunter2&quot;, &quot;42&quot;]" in page

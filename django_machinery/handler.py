@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.signals import setting_changed
 
-from django_machinery import conf
+from django_machinery import conf, registry
 from django_machinery.results import AsyncResult
 from django_machinery.scheduler import manual
 from django_machinery.seams.backend import ResultBackend
@@ -72,6 +72,10 @@ def _backend_of(alias: str) -> ResultBackend:
     return servers[alias].backend
 
 
+def _registry_of(alias: str) -> registry.Registry:
+    return servers[alias].registry
+
+
 def _forget(*, setting: str, **_: Any) -> None:
     if setting == "MACHINERY":
         servers.close_all()
@@ -80,4 +84,5 @@ def _forget(*, setting: str, **_: Any) -> None:
 servers = ServerHandler()
 AsyncResult.resolve = staticmethod(_backend_of)
 manual.resolve = servers.__getitem__
+registry.of_server = _registry_of
 setting_changed.connect(_forget)

@@ -207,3 +207,12 @@ class Registry:
 
 tasks = Registry()
 """What @task declares; every server's own registry falls back to it."""
+
+
+def _unknown(server: str) -> Registry | None:
+    return None
+
+
+of_server: Callable[[str], Registry | None] = _unknown
+"""What is registered on the server of an alias; None where nobody can tell. The handler, which is above this layer,
+installs it. Raises `ConfigurationError` for an alias that the settings do not have."""

@@ -4,46 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, tzinfo
-from typing import Any, ClassVar
+from typing import ClassVar
 from zoneinfo import ZoneInfo
 
 import msgspec
 from django.core.exceptions import ValidationError
 from django.db import connections, models
-from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Func, Q, QuerySet, Value
-from django.db.models.functions import Concat
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from django_machinery import registry
 from django_machinery.cron import GAP_NEXT, GAP_SKIP, OVERLAP_BOTH, OVERLAP_FIRST, DstPolicy, Spec, parse
-from django_machinery.exceptions import ConfigurationError, CronError, DecodeError
+from django_machinery.exceptions import ArgumentError, ConfigurationError, CronError, DecodeError
 from django_machinery.models.clock import present_time
 from django_machinery.models.fields import MomentField, WireCharField, WireTextField
 from django_machinery.protocol.codec import decode_signature, encode_signature
 from django_machinery.protocol.signature import Signature
-
-
-class _Written(Func):
-    """A time as text after a word, the same in every connection whatever its zone; empty for none."""
-
-    template = "COALESCE(CONCAT('%(word)s', CAST(%(expressions)s AS CHAR(32))), '')"
-
-    def __init__(self, word: str, column: str) -> None:
-        super().__init__(column, word=word, output_field=WireCharField())
-
-    def as_sqlite(self, compiler: Any, connection: BaseDatabaseWrapper, **options: Any) -> Any:
-        return self.as_sql(compiler, connection, template="COALESCE('%(word)s' || %(expressions)s, '')")
-
-    def as_postgresql(self, compiler: Any, connection: BaseDatabaseWrapper) -> Any:
-        template = "COALESCE('%(word)s' || CAST(%(expressions)s AT TIME ZONE 'UTC' AS text), '')"
-        return self.as_sql(compiler, connection, template=template)
-
-
-_BLANK = Value(" ", WireCharField())
-TIMES = Concat("spec", _BLANK, "timezone", _BLANK, "dst_gap", _BLANK, "dst_overlap", output_field=WireCharField())
-"""All that the times of a schedule follow from but its start and end, as the database writes it."""
-PLAN = Concat(TIMES, _Written(" from ", "starts_at"), _Written(" to ", "ends_at"), output_field=WireCharField())
-"""With these: `planned_for` holds what it once was."""
 
 UNREADABLE = (CronError, ConfigurationError, DecodeError, KeyError, ValueError, OSError)
 """What a row raises whose spec, zone or signatures were written past `clean`."""
@@ -162,8 +138,14 @@ class Schedule(models.Model):
         return str(self.name)
 
     def clean(self) -> None:
-        """Raises ValidationError with a message at each field that cannot be used."""
-        errors = {field: str(error) for field, error in self._faults()}
+        """Raises ValidationError with messages at each field that cannot be used.
+
+        Tasks have to be registered on the server, but for those that the stored row has already: a Go program may have
+        them. Arguments have to fit, as far as they are not results to come.
+        """
+        errors: dict[str, list[str]] = {}
+        for field, error in self._faults():
+            errors.setdefault(field, []).append(str(error))
         if errors:
             raise ValidationError(errors)
 
@@ -253,17 +235,50 @@ class Schedule(models.Model):
         if self.starts_at is not None and self.ends_at is not None and self.starts_at > self.ends_at:
             yield "ends_at", "It ends before it starts."
         try:
-            count = len(self.invocations)
+            signatures = self.invocations
         except DecodeError as error:
             yield "signatures", error
             return
-        if wrong := _miscounted(self.kind, count):
+        if wrong := _miscounted(self.kind, len(signatures)):
             yield "signatures", wrong
+            return
+        try:
+            known = registry.of_server(self.server)
+        except ConfigurationError as error:
+            yield "server", error
+            return
+        for fault in self._misfits(signatures, known) if known is not None else ():
+            yield "signatures", fault
+
+    def _misfits(self, signatures: Sequence[Signature], known: registry.Registry) -> Iterator[str]:
+        for position, signature in enumerate(signatures):
+            definition = known.find(signature.name)
+            if definition is None:
+                if signature.name not in self._stored_names():
+                    yield f"{signature.name} is not registered on this server."
+                continue
+            partial = gets_results(self.kind, position, len(signatures)) and not signature.immutable
+            try:
+                definition.parameters.check(signature.args, partial=partial)
+            except ArgumentError as error:
+                yield f"{signature.name}: {error}"
+
+    def _stored_names(self) -> frozenset[str]:
+        stored = type(self).objects.using(self._state.db).filter(pk=self.pk).first() if self.pk else None
+        try:
+            return frozenset(signature.name for signature in stored.invocations) if stored is not None else frozenset()
+        except DecodeError:
+            return frozenset()
 
 
 def encode_invocations(signatures: Sequence[Signature]) -> str:
     """What `Schedule.signatures` holds."""
     return f"[{','.join(encode_signature(signature).decode() for signature in signatures)}]"
+
+
+def gets_results(kind: str, position: int, count: int) -> bool:
+    """Are results of other tasks appended to the arguments of this one, unless it is immutable?"""
+    return (kind == Schedule.Kind.CHAIN and position > 0) or (kind == Schedule.Kind.CHORD and position == count - 1)
 
 
 def _miscounted(kind: str, count: int) -> str:

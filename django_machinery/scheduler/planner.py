@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from django.db.models import F
 
 from django_machinery import signals
-from django_machinery.models.schedule import PLAN, TIMES, UNREADABLE, Schedule, ScheduleManager
+from django_machinery.models.plan import PLAN, TIMES
+from django_machinery.models.schedule import UNREADABLE, Schedule, ScheduleManager
 from django_machinery.server import Server
 
 if TYPE_CHECKING:

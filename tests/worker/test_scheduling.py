@@ -43,7 +43,7 @@ def test_a_worker_sends_what_is_due_at_most_100_ms_late(server: Server):
         return [(tick.sent_at - tick.tick_at).total_seconds() for tick in ticks if tick.sent_at is not None]
 
     with running(Worker(server, concurrency=1)):
-        wait_until(lambda: is_punctual(delays()), timeout=60)
+        wait_until(lambda: is_punctual(delays()), timeout=100)
     assert min(delays()) >= 0
 
 

@@ -7,7 +7,6 @@ from tests.proofs import missed, ticks
 from tests.proofs.ledger import Ledger
 from tests.proofs.site import Site
 
-
 BUSY = 2.0
 """Seconds that half the ticks may be late beside other tests; `tests/worker/test_scheduling.py` has those at idle."""
 

@@ -206,8 +206,8 @@ T = TypeVar("T", bound=Sendable[..., Any])
 def periodic(spec: str, **options: Unpack[PeriodicTaskOptions]) -> Callable[[T], T]:
     """Send a task whenever `spec` says so: `@periodic("0 6 * * ?")` above `@task`, several times under several names.
 
-    Raises `CronError` for a spec that is refused, `ConfigurationError` for another option, `TypeError` for arguments
-    that do not fit the task.
+    Raises `CronError` for a spec that is refused, `ConfigurationError` for another option and for a name that is taken,
+    `TypeError` and `ArgumentError` for arguments that do not fit the task.
     """
     _refuse_unknown(options, PeriodicTaskOptions)
     others: Any = dict(options)
@@ -217,10 +217,11 @@ def periodic(spec: str, **options: Unpack[PeriodicTaskOptions]) -> Callable[[T],
         if not isinstance(declared, Sendable):
             raise TypeError("@periodic stands above @task")
         definition = declared.definition
-        definition.parameters.to_args(tuple(args), kwargs)
+        definition.parameters.check(definition.parameters.to_args(tuple(args), kwargs))
         server = declared.options.get("server", definition.server)
         signature = declared.partial(*args, **kwargs)
-        tasks.register_periodic(PeriodicDefinition(name or declared.name, spec, "task", (signature,), server, **others))
+        schedule = PeriodicDefinition(name or declared.name, spec, "task", (signature,), server, **others)
+        tasks.register_periodic(schedule, definition)
         return declared
 
     return declare

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.signals import setting_changed
 
-from django_machinery import conf
+from django_machinery import conf, registry
 from django_machinery.results import AsyncResult, Lookup
 from django_machinery.scheduler import manual
 from django_machinery.server import Server
@@ -71,6 +71,10 @@ def _lookup_of(alias: str) -> Lookup:
     return servers[alias].lookup
 
 
+def _registry_of(alias: str) -> registry.Registry:
+    return servers[alias].registry
+
+
 def _forget(*, setting: str, **_: Any) -> None:
     if setting == "MACHINERY":
         servers.close_all()
@@ -79,4 +83,5 @@ def _forget(*, setting: str, **_: Any) -> None:
 servers = ServerHandler()
 AsyncResult.resolve = staticmethod(_lookup_of)
 manual.resolve = servers.__getitem__
+registry.of_server = _registry_of
 setting_changed.connect(_forget)

@@ -18,10 +18,10 @@ from django_machinery import conf
 from django_machinery.admin.actions import ACT_ON_FILTER
 from django_machinery.admin.invocations import InvocationsField, Row, signature_of
 from django_machinery.conf.urls import HIDDEN
-from django_machinery.exceptions import DecodeError
+from django_machinery.exceptions import ConfigurationError, DecodeError
 from django_machinery.handler import servers
 from django_machinery.models import Schedule
-from django_machinery.models.schedule import UNREADABLE, encode_invocations
+from django_machinery.models.schedule import UNREADABLE, encode_invocations, gets_results
 from django_machinery.protocol.signature import Signature
 from django_machinery.registry import Registry
 
@@ -49,7 +49,8 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's class
         rows = [self._row(signature) for signature in self._before]
         self.fields["tasks"] = InvocationsField(known, len(rows), label=_("tasks"), help_text=_TASKS_HELP)
         self.initial["tasks"] = [text for row in rows for text in row]
-        self.fields["server"].widget = forms.Select(choices=[(alias, alias) for alias in conf.aliases()])
+        aliases = dict.fromkeys([*conf.aliases(), *filter(None, [self.instance.pk and self.instance.server])])
+        self.fields["server"].widget = forms.Select(choices=[(alias, alias) for alias in aliases])
         self.fields["timezone"].widget = forms.Select(choices=_zones(self.instance.timezone))
         self.fields["spec"].help_text = SPEC_HELP
 
@@ -60,6 +61,8 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's class
                 self.instance.signatures = encode_invocations(self._signatures(cleaned))
             except ValidationError as error:
                 self.add_error("tasks", error)
+            except ConfigurationError as error:
+                self.add_error("server", str(error))
         return cleaned
 
     def _row(self, signature: Signature) -> Row:
@@ -84,7 +87,7 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's class
         found, errors = [], []
         for position, row in enumerate(rows):
             try:
-                partial = _gets_results(cleaned["kind"], position, len(rows))
+                partial = gets_results(cleaned["kind"], position, len(rows))
                 found.append(untouched[row].pop() if untouched[row] else self._changed(row, registry, partial))
             except ValidationError as error:
                 errors.append(error)
@@ -123,7 +126,3 @@ def _invocations(schedule: Schedule) -> tuple[Signature, ...]:
         return schedule.invocations if schedule.signatures else ()
     except DecodeError:
         return ()
-
-
-def _gets_results(kind: str, position: int, count: int) -> bool:
-    return (kind == Schedule.Kind.CHAIN and position > 0) or (kind == Schedule.Kind.CHORD and position == count - 1)

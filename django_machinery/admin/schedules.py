@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, ClassVar, TypeAlias
+from urllib.parse import urlencode
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import flatten_fieldsets
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import QuerySet
+from django.forms import SplitDateTimeField
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import NoReverseMatch, URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
@@ -21,11 +24,14 @@ from django_machinery.admin.invocations import Row
 from django_machinery.admin.schedule_form import ScheduleForm, told
 from django_machinery.exceptions import DecodeError, MachineryError
 from django_machinery.models import GroupMeta, Schedule, TaskState
+from django_machinery.models.fields import MomentField
 from django_machinery.scheduler import run_now
 
 LastRun: TypeAlias = tuple[str, int | None, str]
 """The page of a run, as a model and a key, and how it stands; empty where this database does not know."""
 PREVIEWED = ("spec", "timezone", "dst_gap", "dst_overlap")
+PREVIEWED_TIMES = ("starts_at", "ends_at")
+"""Each a date and a time, as the form has them."""
 
 
 @admin.register(Schedule)
@@ -94,7 +100,7 @@ class ScheduleAdmin(Listed[Schedule]):
         if not self.has_view_or_change_permission(request):
             raise PermissionDenied
         given = {name: request.GET[name][:255] for name in PREVIEWED if request.GET.get(name)}
-        schedule = Schedule(**given)
+        schedule = Schedule(**given, **{name: _typed(request, name) for name in PREVIEWED_TIMES})
         return JsonResponse({"words": schedule.words(), "runs": told(schedule, schedule.next_runs())})
 
     @admin.display(description=_("in words"))
@@ -128,7 +134,10 @@ class ScheduleAdmin(Listed[Schedule]):
         try:
             link = reverse(f"admin:machinery_{model}_change", args=[key], current_app=self.admin_site.name)
         except NoReverseMatch:
-            return f"{at} {state}"
+            if not schedule.last_uuid or schedule.kind == Schedule.Kind.GROUP:
+                return f"{at} {state}"
+            find = reverse("admin:machinery_taskstate_find", current_app=self.admin_site.name)
+            link = f"{find}?{urlencode({'uuid': schedule.last_uuid})}"
         return format_html('<a href="{}">{}</a> {}', link, at, state)
 
     @admin.action(description=_("Enable"), permissions=["switch"])
@@ -168,6 +177,17 @@ class ScheduleAdmin(Listed[Schedule]):
                 declared,
             )
             self.message_user(request, text % declared, messages.WARNING)
+
+
+def _typed(request: HttpRequest, name: str) -> datetime | None:
+    """A time that is being typed; None while it is none."""
+    field = SplitDateTimeField(required=False)
+    try:
+        typed = field.clean([request.GET.get(f"{name}_{place}", "") for place in (0, 1)])
+    except ValidationError:
+        return None
+    moment: datetime | None = MomentField().to_python(typed)
+    return moment
 
 
 def _is_declared(schedule: Schedule | None) -> bool:

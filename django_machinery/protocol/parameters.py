@@ -103,6 +103,13 @@ class Parameters:
             if name not in self._by_name:
                 raise TypeError(f"got an unexpected keyword argument {name!r}")
 
+    def check(self, given: Sequence[Arg] | None, *, partial: bool = False) -> None:
+        """Raise what `to_call` raises; `partial`: results are appended before, so that parameters may be missing."""
+        if partial:
+            self._placed(given or ())
+        else:
+            self.to_call(given)
+
     def names_for(self, args: Sequence[Arg]) -> list[str]:
         """For each argument of a message the name of its parameter, for people; empty where there is none for it."""
         named, unnamed = self._split(args)
@@ -122,16 +129,21 @@ class Parameters:
         return self._converter(self._rest) if self._rest is not None else self._refuse
 
     def _mixed(self, given: Sequence[Arg]) -> tuple[Sequence[Any], Mapping[str, Any]]:
+        values, rest = self._placed(given)
+        missing = [name for name in self._signature.parameters if name in self._required and name not in values]
+        if missing:
+            raise ArgumentError(f"missing argument {missing[0]!r}")
+        return self._arrange(values, rest)
+
+    def _placed(self, given: Sequence[Arg]) -> tuple[dict[str, Any], list[Any]]:
+        """The values of parameters, and those for *args."""
         named, unnamed = self._split(given)
         free = [name for name in self._positional if name not in named]
         if len(unnamed) > len(free) and self._rest is None:
             raise ArgumentError(f"takes {len(self._positional)} arguments but {len(given)} were given")
         values = {name: self._converter(name)(arg) for name, arg in zip(free, unnamed, strict=False)}
         values |= {name: self._converter(name)(arg) for name, arg in named.items()}
-        missing = [name for name in self._signature.parameters if name in self._required and name not in values]
-        if missing:
-            raise ArgumentError(f"missing argument {missing[0]!r}")
-        return self._arrange(values, [self._convert_rest(arg) for arg in unnamed[len(free) :]])
+        return values, [self._convert_rest(arg) for arg in unnamed[len(free) :]]
 
     def _split(self, given: Sequence[Arg]) -> tuple[dict[str, Arg], list[Arg]]:
         named: dict[str, Arg] = {}

@@ -81,12 +81,14 @@ def _in_transaction(connection: BaseDatabaseWrapper) -> bool:
 
     With mysqlclient, which does not tell, only in one of Django's.
     """
+    if connection.in_atomic_block:
+        return True
     driver: Any = connection.connection
     if connection.vendor == "sqlite":
         return bool(driver.in_transaction)
     if connection.vendor == "postgresql":
         return driver.info.transaction_status in PSYCOPG_IN_TRANSACTION
-    return connection.in_atomic_block or bool((getattr(driver, "server_status", 0) or 0) & MYSQL_IN_TRANSACTION)
+    return bool((getattr(driver, "server_status", 0) or 0) & MYSQL_IN_TRANSACTION)
 
 
 def _may_stay(connection: BaseDatabaseWrapper) -> bool:

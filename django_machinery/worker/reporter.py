@@ -84,7 +84,7 @@ class Reporter:
     def _make_round(self) -> None:
         """What operators want comes first, so that nothing that a task says can stand in its way."""
         runs = [run for slot in tuple(self._slots) if (run := slot.run) is not None]
-        self._tally.count()
+        self._attempt(self._tally.count)
         reached = self._attempt(self._obey)
         if self._controls.cancelled:
             for run in runs:

@@ -30,6 +30,8 @@ class Crashes(BrokerTopic):
         publish(1)
         held = collect(consumer, 1)
         taken = self.after_crash(broker, (consumer, token), other)
+        assert consumer.holds(held) == [False]
+        assert other.holds(taken) == [True]
         assert consumer.settle(held) == [False]
         consumer.release(held)
         consumer.park(held)

@@ -32,6 +32,7 @@ class Run:
         "interrupt",
         "progress",
         "received_at",
+        "reported",
         "signature",
         "started_at",
         "told",
@@ -56,6 +57,8 @@ class Run:
         self.told = False
         """Has the watchdog shown that the task is STARTED?"""
         self.progress: Progress | None = None
+        self.reported = False
+        """Has the reporter seen it? Then what it says last is stored too, with its outcome."""
         self.cancelled = False
         self.interrupt: Callable[[type[BaseException]], None] | None = None
         """Raises that exception inside the task, at most once, as soon as it can be; None: it cannot be interrupted."""

@@ -53,7 +53,7 @@ def print_tasks(stream: TextIO) -> logging.Handler:
     Keeps the level that the project has set for `django_machinery` or `django_machinery.tasks`, and is silent where
     another handler shows the line on the console.
     """
-    handler = logging.StreamHandler(stream)
+    handler = _Printer(stream)
     handler.setFormatter(logging.Formatter("[%(asctime)s] %(message)s", "%H:%M:%S"))
     handler.addFilter(lambda record: not _on_console(record, besides=handler))
     tasks.addHandler(handler)
@@ -61,6 +61,14 @@ def print_tasks(stream: TextIO) -> logging.Handler:
         tasks.setLevel(logging.INFO)
     connect()
     return handler
+
+
+class _Printer(logging.StreamHandler[TextIO]):
+    """Silent when nobody can read its stream any more."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
 
 
 def _on_console(record: logging.LogRecord, besides: logging.Handler) -> bool:

@@ -78,9 +78,12 @@ class Committer:
     def start(self) -> None:
         self._thread.start()
 
-    def stop(self, timeout: float) -> bool:
-        """End after all that was put; whether that was within `timeout` seconds."""
+    def stop(self) -> None:
+        """End after all that was put."""
         self._queue.put(None)
+
+    def join(self, timeout: float) -> bool:
+        """Wait for the end, after `stop`; whether it has come."""
         self._thread.join(timeout)
         return not self._thread.is_alive()
 

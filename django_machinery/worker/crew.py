@@ -151,7 +151,8 @@ class Crew:
         self._pool.stop()
         deadline = monotonic() + (0.0 if self.overrun else timeout)
         finished = self._wait_for_threads(deadline)
-        committed = self._committer.stop(max(deadline - monotonic(), 0.0 if self._aborted.is_set() else FLUSH))
+        self._committer.stop()
+        committed = self._wait_for_commits(max(deadline, monotonic() + (0.0 if self._aborted.is_set() else FLUSH)))
         self._reporter.stop(FLUSH)
         self._stores.abort()
         self._watchdog.stop()
@@ -246,6 +247,13 @@ class Crew:
         while not self._pool.join(0.05):
             if self._aborted.is_set() or self.overrun or monotonic() > deadline:
                 return self._pool.join(0.0)
+            self._terms.beat()
+        return True
+
+    def _wait_for_commits(self, deadline: float) -> bool:
+        while not self._committer.join(0.05):
+            if monotonic() > deadline:
+                return False
             self._terms.beat()
         return True
 

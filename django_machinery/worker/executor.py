@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from contextvars import Context
 from datetime import UTC, datetime, timedelta
 from time import monotonic
@@ -152,6 +153,8 @@ class Executor:
     def _raised(self, run: Run, error: BaseException) -> TaskOutcome:
         signature = run.signature
         reason = _reason(error)
+        if not isinstance(error, Exception | CancelledError):
+            run.escaped = error
         if isinstance(error, TaskTimedOut) and not error.args:
             error.args = (f"the task ran longer than its timeout of {run.definition.timeout:g} s",)
         try:

@@ -9,12 +9,13 @@ from threading import Event, Thread
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from django.db import Error, connections, transaction
+from django.db import InterfaceError, OperationalError, connections, transaction
 from django.utils import timezone
 
-from django_machinery.exceptions import StoreError, TaskCancelled
+from django_machinery.exceptions import BrokerUnavailable, TaskCancelled
 from django_machinery.protocol.states import FINAL
 from django_machinery.worker.connections import close_broken, forget_queries
+from django_machinery.worker.stores import TELL_AGAIN
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -35,12 +36,14 @@ OBEY = 0.9
 """Seconds at least between two looks at what operators want."""
 RECORD = 10.0
 """Seconds between two records of the worker's figures."""
+AWAY = (OperationalError, InterfaceError, BrokerUnavailable)
+"""What is raised for a store that does not answer."""
 
 logger = logging.getLogger("django_machinery.workers")
 
 
 class Reporter:
-    """A thread that makes rounds. While the database is away it tries again, and tasks go on."""
+    """A thread that makes rounds, which no error ends. While the database is away it tries again, and tasks go on."""
 
     def __init__(
         self,
@@ -64,6 +67,7 @@ class Reporter:
         self._ended: deque[TaskOutcome] = deque()
         self._obeyed_at = -OBEY
         self._recorded_at = monotonic()
+        self._complained_at = -TELL_AGAIN
         self.informed = Event()
         """Set once it is known what operators want."""
         self._stopped = Event()
@@ -92,30 +96,55 @@ class Reporter:
             connections.close_all()
 
     def _make_round(self) -> None:
+        """What operators want comes first, so that nothing that a task says can stand in its way."""
         runs = [run for slot in tuple(self._slots) if (run := slot.run) is not None]
         self._tally.count()
+        reached = self._attempt(self._obey)
+        if self._controls.cancelled:
+            for run in runs:
+                self._attempt(lambda run=run: self._cancel(run))  # type: ignore[misc]
+        if reached and self._attempt(self._record):
+            self._attempt(lambda: self._store_progress(runs))
+        forget_queries()
+
+    def _attempt(self, errand: Callable[[], object]) -> bool:
+        """Whether the database was there, if it was needed."""
         try:
-            self._store_progress(runs)
-            self._obey()
-            self._record()
-        except (Error, StoreError) as error:
+            errand()
+        except AWAY as error:
             logger.debug("Progress, cancellations and figures have to wait: %s", error)
             close_broken()
-        self._cancel(runs)
-        forget_queries()
+            return False
+        except Exception as error:
+            self._complain(error)
+        return True
+
+    def _complain(self, error: Exception) -> None:
+        if monotonic() - self._complained_at >= TELL_AGAIN:
+            self._complained_at = monotonic()
+            logger.error("Progress, cancellations or figures failed", exc_info=error)
 
     def _store_progress(self, runs: list[Run]) -> None:
         for run in runs:
             run.reported = True
             progress = run.progress
             if progress is not None and progress is not self._stored.get(run):
-                self._tell_running(run, progress)
+                self._store(lambda run=run, told=progress: self._tell_running(run, told))  # type: ignore[misc]
                 self._stored[run] = progress
         for run in self._stored.keys() - runs:
             del self._stored[run]
         while self._ended:
-            self._tell_ended(self._ended[0])
+            self._store(lambda: self._tell_ended(self._ended[0]))
             self._ended.popleft()
+
+    def _store(self, write: Callable[[], object]) -> None:
+        """What the database refuses is not tried again, and does not keep others from being stored."""
+        try:
+            write()
+        except AWAY:
+            raise
+        except Exception as error:
+            self._complain(error)
 
     def _tell_running(self, run: Run, progress: Progress) -> None:
         """Only while the message is ours: who was taken for dead tells nothing of a task that others run now."""
@@ -140,11 +169,10 @@ class Reporter:
         """Into the state, if it is among `states`; where states are not in this database into a row of its own."""
         from django_machinery.models import Progress as ProgressRow
 
-        note = progress.note[:255]
-        if states.update(progress_done=progress.done, progress_total=progress.total, progress_note=note):
+        if states.update(progress_done=progress.done, progress_total=progress.total, progress_note=progress.note):
             return
         if not self._states(uuid).exists():
-            values = {"done": progress.done, "total": progress.total, "note": note, "updated_at": timezone.now()}
+            values = {**progress._asdict(), "updated_at": timezone.now()}
             ProgressRow.objects.using(self._server.config.database).update_or_create(uuid=uuid, defaults=values)
 
     def _obey(self) -> None:
@@ -159,16 +187,13 @@ class Reporter:
             self._recorded_at = monotonic()
             self._tally.store()
 
-    def _cancel(self, runs: list[Run]) -> None:
-        if not self._controls.cancelled:
+    def _cancel(self, run: Run) -> None:
+        wish = self._controls.wish_for(run.signature)
+        if wish is None:
             return
-        for run in runs:
-            wish = self._controls.wish_for(run.signature)
-            if wish is None:
-                continue
-            if wish.hard and self._end is not None:
-                self._end(run, wish)
-            elif not run.cancelled:
-                run.cancelled = True
-                if run.definition.is_async and run.interrupt is not None:
-                    run.interrupt(TaskCancelled)
+        if wish.hard and self._end is not None:
+            self._end(run, wish)
+        elif not run.cancelled:
+            run.cancelled = True
+            if run.definition.is_async and run.interrupt is not None:
+                run.interrupt(TaskCancelled)

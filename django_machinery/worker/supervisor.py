@@ -45,7 +45,9 @@ class Supervisor:
     """
 
     def __init__(self, server: Server, plan: Plan, announce: Callable[[str], object]) -> None:
-        """`announce` is called with a line for people: when all processes consume, and when they stop."""
+        """`announce` is called with a line for people: when all processes consume, and when they stop. It must not
+        raise: the children would go on without a supervisor.
+        """
         self._announce = announce
         self._server = server
         self._plan = plan
@@ -165,8 +167,8 @@ class Supervisor:
 
     def _stop(self) -> None:
         self._stopping_since = monotonic()
-        self._announce("STOPPING: running tasks may finish; the next signal ends them")
         self._tell_all(FINISH)
+        self._announce("STOPPING: running tasks may finish; the next signal ends them")
 
     def _quit(self) -> None:
         self._quitting_since = monotonic()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from threading import Event, Thread
 from time import monotonic
@@ -20,6 +21,8 @@ PERIOD = 0.05
 """Seconds between two looks."""
 SHOWN_AFTER = 0.1
 """Seconds after which a task is shown as STARTED; of a shorter one nobody would see it."""
+
+logger = logging.getLogger("django_machinery.workers")
 
 
 class Watchdog:
@@ -52,7 +55,16 @@ class Watchdog:
             for slot in tuple(self._slots):
                 run = slot.run
                 if run is not None and now - run.began > SHOWN_AFTER:
-                    self._look_at(run, now - run.began)
+                    self._try_to_look_at(run, now - run.began)
+
+    def _try_to_look_at(self, run: Run, seconds: float) -> None:
+        """No error of one run may take the time limits of the others away."""
+        try:
+            self._look_at(run, seconds)
+        except Exception:
+            if not run.unwatched:
+                run.unwatched = True
+                logger.exception("The time limits of %s cannot be watched", run.signature.name)
 
     def _look_at(self, run: Run, seconds: float) -> None:
         if not run.told:

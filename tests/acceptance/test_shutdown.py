@@ -5,6 +5,8 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
+
 from django_machinery.models import Message, WorkerProcess
 from django_machinery.server import Server
 from tests.acceptance.conftest import Gate, StartWorker, wait_for
@@ -68,6 +70,23 @@ def test_ctrl_c_reaches_everybody_and_is_one_request(start_worker: StartWorker, 
     gate.open()
     assert worker.process.wait() == 0, worker.output
     assert result.state == "SUCCESS"
+
+
+@pytest.mark.parametrize("broken", [(1,), (1, 2)])
+@on_databases("default")
+def test_it_ends_in_order_where_nobody_reads_its_output_any_more(
+    start_worker: StartWorker, database: str, gate: Gate, broken: tuple[int, ...]
+):
+    """`runworker | tee log`: Ctrl-C ends `tee` first."""
+    worker = start_worker("--concurrency=1", wait=False, debug=True, broken=broken)
+    result = tasks.hold.using(server=database).send("running", gate.path)
+    wait_for(lambda: tasks.recorded() == ["running"], worker)
+    os.killpg(worker.pid, signal.SIGINT)
+    gate.open()
+    assert worker.process.wait() == 0, worker.output
+    assert result.state == "SUCCESS"
+    assert not WorkerProcess.objects.using(database).exists()
+    assert worker.output == ""
 
 
 @on_databases("postgres")

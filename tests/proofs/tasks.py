@@ -59,13 +59,17 @@ def hold(context: TaskContext, number: int, gate: str) -> int:
 
 @task(takes_context=True)
 def climb(context: TaskContext, gate: str) -> None:
-    """Tells again and again how far it is and where it runs, until there is a file at `gate`."""
+    """Tells how far it is and where it runs, and again when its process has stood still; ends with a file at `gate`."""
     record(context.uuid, "climb")
-    deadline = time.monotonic() + 300
+    context.progress(1, 2, f"by {os.getpid()}")
+    end = time.monotonic() + 300
+    moved = time.monotonic()
     while not os.path.exists(gate):
-        if time.monotonic() > deadline:
+        if time.monotonic() > end:
             raise TimeoutError(f"nobody made {gate}")
-        context.progress(1, 2, f"by {os.getpid()}")
+        if time.monotonic() > moved + 1.0:
+            context.progress(1, 2, f"by {os.getpid()}")
+        moved = time.monotonic()
         time.sleep(0.005)
     context.progress(2, 2, f"by {os.getpid()}")
 
@@ -77,6 +81,7 @@ def stumble(context: TaskContext, mark: str) -> None:
     if not os.path.exists(mark):
         open(mark, "x").close()
         os.kill(os.getpid(), signal.SIGSTOP)
+    time.sleep(0.3)  # for what this process shows of a task that takes long
     raise RetryLater("not now", timedelta(hours=1))
 
 

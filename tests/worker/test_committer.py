@@ -77,7 +77,8 @@ def committer(server: Server, unit: Ledger, shelf: Any, errors: list[BaseExcepti
     committer = Committer(server, shelf, unit, stores, Announcer(server, "me"), hooks, "me", lambda: None)
     yield committer
     stores.abort()
-    committer.stop(5)
+    committer.stop()
+    assert committer.join(5)
 
 
 def success(name: str, value: Any = None) -> TaskOutcome:
@@ -100,7 +101,8 @@ def run(committer: Committer, *endings: Any) -> None:
     for ending in endings:
         committer.put(ending)
     committer.start()
-    assert committer.stop(10)
+    committer.stop()
+    assert committer.join(10)
 
 
 def refuse(*bad: str) -> Callable[[Sequence[Outcome]], None]:

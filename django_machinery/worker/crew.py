@@ -60,6 +60,8 @@ class Terms:
     hooks: Hooks = field(default_factory=Hooks)
     beat: Callable[[], None] = lambda: None
     """Called while the crew's loop moves: every second, or oftener where the lease is short."""
+    limited: Callable[[], None] = lambda: None
+    """Called when `Crew.ends_by` changes, from any thread."""
 
 
 class Crew:
@@ -82,7 +84,9 @@ class Crew:
         hooks = terms.hooks
         self._leases = MessageLeases(self._consumer, server.config.lease) if _leases_messages(server) else None
         self._controls = Controls(server)
-        self._executor = Executor(server, unit, self.name, hooks, self.announcer, self._loop, self._controls)
+        self._executor = Executor(
+            server, unit, self.name, hooks, self.announcer, self._loop, self._controls, terms.limited
+        )
         self._tally = Tally(server, terms.token)
         self._committer = Committer(
             server, self._consumer, unit, self._stores, self.announcer, hooks, self.name, self._all_ended, self._record
@@ -113,6 +117,13 @@ class Crew:
     def failed(self) -> int:
         """Tasks that have failed for good."""
         return self._committer.failed
+
+    @property
+    def ends_by(self) -> float | None:
+        """`time.monotonic()` of the first end of a hard timeout of what runs; None where nothing that runs has one."""
+        runs = [run for slot in tuple(self._pool.slots) if (run := slot.run) is not None]
+        limits = [run.began + limit for run in runs if (limit := run.definition.hard_timeout) is not None]
+        return min(limits, default=None)
 
     @property
     def has_enough(self) -> bool:

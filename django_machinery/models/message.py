@@ -78,9 +78,9 @@ class MessageManager(HotManager["Message"]):
         held = self.filter(status=Message.Status.CLAIMED, worker_id=worker_id)
         return held.update(status=back, worker_id=None, claims=F("claims") - 1)
 
-    def reclaim(self, worker_id: int) -> int:
+    def reclaim(self, worker_id: int, *, blame: bool = True) -> int:
         """Make everything that a dead worker held a suspect; what it ran alone is blamed. Returns how many."""
-        return _accuse(self.filter(status=Message.Status.CLAIMED, worker_id=worker_id))
+        return _accuse(self.filter(status=Message.Status.CLAIMED, worker_id=worker_id), blame=blame)
 
     def reclaim_strays(self) -> int:
         """`reclaim` for every worker that is lost or gone."""
@@ -174,12 +174,14 @@ class MessageManager(HotManager["Message"]):
         return count
 
 
-def _accuse(held: QuerySet[Message]) -> int:
+def _accuse(held: QuerySet[Message], *, blame: bool = True) -> int:
     """Suspects are run alone: the crash of a process that held one and nothing else was that one's own."""
+    if not blame:
+        return held.update(suspect=True, status=Message.Status.SUSPECT, worker_id=None)
     single = held.values("worker_id").annotate(messages=Count("id")).filter(messages=1)
     alone = When(suspect=True, worker_id__in=list(single.values_list("worker_id", flat=True)), then=F("crashes") + 1)
-    blame = Case(alone, default=F("crashes"), output_field=models.IntegerField())
-    return held.update(crashes=blame, suspect=True, status=Message.Status.SUSPECT, worker_id=None)
+    crashes = Case(alone, default=F("crashes"), output_field=models.IntegerField())
+    return held.update(crashes=crashes, suspect=True, status=Message.Status.SUSPECT, worker_id=None)
 
 
 def _outbox_row(server: str, signature: Signature, now: datetime, limits: Limits) -> NewMessage:

@@ -124,10 +124,11 @@ class Broker:
         """
         return set(tokens)
 
-    def reclaim(self, token: str) -> int:
+    def reclaim(self, token: str, *, blame: bool = True) -> int:
         """A process is known to be dead: its messages become ready again, as suspects; one that it ran alone is blamed.
 
-        Returns how many messages it had held. The token is lost by this.
+        Returns how many messages it had held. The token is lost by this. Without `blame` the process did not end by
+        itself, and nothing that it ran is to blame.
         """
         return 0
 

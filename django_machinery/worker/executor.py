@@ -59,8 +59,10 @@ class Executor:
         announcer: Announcer,
         loop: EventLoop,
         controls: Controls | None = None,
+        limited: Callable[[], None] = lambda: None,
     ) -> None:
-        """Without `controls` nothing is cancelled before it runs."""
+        """Without `controls` nothing is cancelled before it runs. `limited` is called when a run with a hard timeout
+        has begun, and when it has ended."""
         self._server = server
         self._controls = controls or Controls(server)
         self._unit = unit
@@ -68,6 +70,7 @@ class Executor:
         self._hooks = hooks
         self._announcer = announcer
         self._loop = loop
+        self._limited = limited
         self._decode = server.decode
         self._find = server.registry.find
         self._max_crashes = server.config.max_crashes
@@ -94,11 +97,15 @@ class Executor:
             return outcomes.completed(delivery, signature, stored)
         run = _begin(delivery, signature, definition)
         occupy(run)
+        if definition.hard_timeout is not None:
+            self._limited()
         try:
             # A context of its own, so that language, time zone and the like end with the task.
             return Context().run(self._perform, run)
         finally:
             occupy(None)
+            if definition.hard_timeout is not None:
+                self._limited()
 
     def timed_out(self, run: Run) -> TaskOutcome:
         """How a run ends whose process is about to be ended: its hard time limit is over."""

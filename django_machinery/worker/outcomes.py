@@ -18,7 +18,7 @@ from django_machinery.worker.errors import error_text, traceback_text, type_path
 if TYPE_CHECKING:
     from django_machinery.protocol.states import TaskResult, TaskState
     from django_machinery.seams.broker import Delivery
-    from django_machinery.worker.run import Run
+    from django_machinery.worker.run import Progress, Run
 
 
 @dataclass(slots=True)
@@ -29,6 +29,8 @@ class TaskOutcome(Outcome):
     exception: BaseException | None = None
     mended: bool = False
     """It stands for an outcome that the store refused."""
+    progress: Progress | None = None
+    """What a task that was seen to run said last."""
 
 
 @dataclass(slots=True)
@@ -119,7 +121,7 @@ def succeeded(run: Run, results: tuple[TaskResult, ...], worker: str, seconds: f
         finished_at=datetime.now(UTC),
     )
     follow_ups = followups.on_success(signature, results) if signature.on_success else ()
-    return TaskOutcome(run.delivery, signature, change, follow_ups, seconds=seconds)
+    return TaskOutcome(run.delivery, signature, change, follow_ups, seconds=seconds, progress=_progress(run))
 
 
 def failed(delivery: Delivery, signature: Signature, error: str, reason: str, worker: str) -> TaskOutcome:
@@ -149,6 +151,7 @@ def raised(run: Run, exception: BaseException, reason: str, worker: str, seconds
     outcome.change.attempt = _attempt(run, exception, reason)
     outcome.seconds = seconds
     outcome.exception = exception
+    outcome.progress = _progress(run)
     return outcome
 
 
@@ -162,8 +165,11 @@ def retried(run: Run, exception: BaseException, reason: str, again: Signature, w
         started_at=run.started_at,
         attempt=_attempt(run, exception, reason),
     )
-    seconds = monotonic() - run.began
-    return TaskOutcome(run.delivery, run.signature, change, retry=again, seconds=seconds, exception=exception)
+    outcome = TaskOutcome(run.delivery, run.signature, change, retry=again)
+    outcome.seconds = monotonic() - run.began
+    outcome.exception = exception
+    outcome.progress = _progress(run)
+    return outcome
 
 
 def refused(outcome: TaskOutcome, error: Exception, worker: str) -> TaskOutcome | None:
@@ -185,6 +191,10 @@ def refused(outcome: TaskOutcome, error: Exception, worker: str) -> TaskOutcome 
         mended.burial = Burial("refused", text, worker)
     mended.mended = True
     return mended
+
+
+def _progress(run: Run) -> Progress | None:
+    return run.progress if run.reported else None
 
 
 def _attempt(run: Run, exception: BaseException, reason: str) -> Attempt:

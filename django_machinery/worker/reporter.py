@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable
 from threading import Event, Thread
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from django.db import InterfaceError, OperationalError, connections
+from django.db import InterfaceError, OperationalError, connections, transaction
 from django.utils import timezone
 
-from django_machinery.exceptions import TaskCancelled
+from django_machinery.exceptions import BrokerUnavailable, TaskCancelled
+from django_machinery.protocol.states import FINAL
 from django_machinery.worker.connections import close_broken, forget_queries
 from django_machinery.worker.stores import TELL_AGAIN
 
 if TYPE_CHECKING:
+    from django.db.models import QuerySet
+
+    from django_machinery.models import TaskState
     from django_machinery.models.control import Wish
+    from django_machinery.seams.broker import Consumer
     from django_machinery.server import Server
     from django_machinery.worker.controls import Controls
+    from django_machinery.worker.outcomes import TaskOutcome
     from django_machinery.worker.pool import Slot
     from django_machinery.worker.run import Progress, Run
     from django_machinery.worker.tally import Tally
@@ -29,8 +36,8 @@ OBEY = 0.9
 """Seconds at least between two looks at what operators want."""
 RECORD = 10.0
 """Seconds between two records of the worker's figures."""
-AWAY = (OperationalError, InterfaceError)
-"""What a database raises that does not answer."""
+AWAY = (OperationalError, InterfaceError, BrokerUnavailable)
+"""What is raised for a store that does not answer."""
 
 logger = logging.getLogger("django_machinery.workers")
 
@@ -41,6 +48,7 @@ class Reporter:
     def __init__(
         self,
         server: Server,
+        consumer: Consumer,
         slots: list[Slot],
         controls: Controls,
         tally: Tally,
@@ -49,12 +57,14 @@ class Reporter:
     ) -> None:
         """`end` is told of a run that is to be ended with its process; None where that cannot be."""
         self._server = server
+        self._consumer = consumer
         self._slots = slots
         self._controls = controls
         self._tally = tally
         self._pauses_changed = pauses_changed
         self._end = end
-        self._stored: dict[Run, Progress | None] = {}
+        self._stored: dict[Run, Progress] = {}
+        self._ended: deque[TaskOutcome] = deque()
         self._obeyed_at = -OBEY
         self._recorded_at = monotonic()
         self._complained_at = -TELL_AGAIN
@@ -70,6 +80,10 @@ class Reporter:
         """End after a last round."""
         self._stopped.set()
         self._thread.join(timeout)
+
+    def ended(self, outcome: TaskOutcome) -> None:
+        """An outcome is durable: what its task said last is true for good. From any thread."""
+        self._ended.append(outcome)
 
     def _serve(self) -> None:
         try:
@@ -112,34 +126,54 @@ class Reporter:
 
     def _store_progress(self, runs: list[Run]) -> None:
         for run in runs:
-            self._stored.setdefault(run, None)
-        for run, stored in list(self._stored.items()):
+            run.reported = True
             progress = run.progress
-            if progress is not None and progress is not stored:
-                self._store(run, progress)
+            if progress is not None and progress is not self._stored.get(run):
+                self._store(lambda run=run, told=progress: self._tell_running(run, told))  # type: ignore[misc]
+                self._stored[run] = progress
         for run in self._stored.keys() - runs:
             del self._stored[run]
+        while self._ended:
+            self._store(lambda: self._tell_ended(self._ended[0]))
+            self._ended.popleft()
 
-    def _store(self, run: Run, progress: Progress) -> None:
+    def _store(self, write: Callable[[], object]) -> None:
         """What the database refuses is not tried again, and does not keep others from being stored."""
         try:
-            self._write(run.signature.uuid, progress)
+            write()
         except AWAY:
             raise
         except Exception as error:
             self._complain(error)
-        self._stored[run] = progress
 
-    def _write(self, uuid: str, progress: Progress) -> None:
-        """Into the state where that is in this database, else into a row of its own."""
-        from django_machinery.models import Progress as ProgressRow
+    def _tell_running(self, run: Run, progress: Progress) -> None:
+        """Only while the message is ours: who was taken for dead tells nothing of a task that others run now."""
+        states = self._states(run.signature.uuid)
+        with transaction.atomic(using=self._server.config.database):
+            if all(self._consumer.holds([run.delivery])):
+                self._write(run.signature.uuid, progress, states.exclude(state__in=FINAL))
+
+    def _tell_ended(self, outcome: TaskOutcome) -> None:
+        """Only while the state is still what this very run has made it."""
+        change, progress = outcome.change, outcome.progress
+        if change is not None and progress is not None:
+            states = self._states(change.uuid)
+            self._write(change.uuid, progress, states.filter(worker=change.worker, started_at=change.started_at))
+
+    def _states(self, uuid: str) -> QuerySet[TaskState]:
         from django_machinery.models import TaskState
 
-        database = self._server.config.database
-        state = TaskState.objects.using(database).filter(uuid=uuid)
-        if not state.update(progress_done=progress.done, progress_total=progress.total, progress_note=progress.note):
+        return TaskState.objects.using(self._server.config.database).filter(uuid=uuid)
+
+    def _write(self, uuid: str, progress: Progress, states: QuerySet[TaskState]) -> None:
+        """Into the state, if it is among `states`; where states are not in this database into a row of its own."""
+        from django_machinery.models import Progress as ProgressRow
+
+        if states.update(progress_done=progress.done, progress_total=progress.total, progress_note=progress.note):
+            return
+        if not self._states(uuid).exists():
             values = {**progress._asdict(), "updated_at": timezone.now()}
-            ProgressRow.objects.using(database).update_or_create(uuid=uuid, defaults=values)
+            ProgressRow.objects.using(self._server.config.database).update_or_create(uuid=uuid, defaults=values)
 
     def _obey(self) -> None:
         if monotonic() - self._obeyed_at >= OBEY:

@@ -33,6 +33,7 @@ class Run:
         "interrupt",
         "progress",
         "received_at",
+        "reported",
         "signature",
         "started_at",
         "told",
@@ -60,6 +61,8 @@ class Run:
         self.unwatched = False
         """Has the watchdog complained of it?"""
         self.progress: Progress | None = None
+        self.reported = False
+        """Has the reporter seen it? Then what it says last is stored too, with its outcome."""
         self.cancelled = False
         self.escaped: BaseException | None = None
         """What it raised that is no Exception, and is to end more than the task where that runs in its caller."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from django_machinery.exceptions import TaskTimedOut
 from django_machinery.protocol.states import STARTED
 from django_machinery.seams.backend import StateChange
+from django_machinery.seams.unit import Note
 
 if TYPE_CHECKING:
     from django_machinery.worker.pool import Slot
@@ -30,7 +31,7 @@ class Watchdog:
     def __init__(
         self,
         slots: list[Slot],
-        note: Callable[[StateChange], None],
+        note: Callable[[Note], None],
         worker: str,
         overrun: Callable[[Run], None] | None,
     ) -> None:
@@ -76,5 +77,6 @@ class Watchdog:
             self._overrun(run)
 
 
-def _started(run: Run, worker: str) -> StateChange:
-    return StateChange(run.signature, STARTED, worker=worker, received_at=run.received_at, started_at=run.started_at)
+def _started(run: Run, worker: str) -> Note:
+    change = StateChange(run.signature, STARTED, worker=worker, received_at=run.received_at, started_at=run.started_at)
+    return Note(run.delivery, change)

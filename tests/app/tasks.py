@@ -2,6 +2,7 @@
 runs are counted across processes, and across the ones that were killed."""
 
 import asyncio
+import ctypes
 import os
 import signal
 import subprocess
@@ -139,6 +140,35 @@ def times_out() -> None:
 def hangs() -> None:
     """Runs into its hard limit, in one instruction."""
     time.sleep(60)
+
+
+@task
+def computes(seconds: float) -> float:
+    """Computes for about so long in one call into C, which keeps Python's lock; returns how long it was."""
+    record("computes")
+    return _compute(seconds)
+
+
+@task(hard_timeout=0.5)
+def computes_too_long() -> float:
+    """Runs into its hard limit, and keeps the thread from running that looks after it."""
+    return _compute(300)
+
+
+@task
+def stalls(times: int) -> str:
+    """Keeps Python's lock and does nothing, the first `times` times that it runs."""
+    record("stalls")
+    if len(recorded()) <= times:
+        ctypes.PyDLL(None).sleep(300)
+    return "moves"
+
+
+def _compute(seconds: float) -> float:
+    began = time.monotonic()
+    sum(range(2_000_000))
+    sum(range(int(2_000_000 * seconds / (time.monotonic() - began))))
+    return time.monotonic() - began
 
 
 @task

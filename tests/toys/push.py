@@ -181,6 +181,10 @@ class PushConsumer(Consumer):
     def park(self, deliveries: Sequence[Delivery]) -> None:
         self._give_back(deliveries, _park)
 
+    def holds(self, deliveries: Sequence[Delivery]) -> list[bool]:
+        with self._server.lock:
+            return [delivery.handle in self._unsettled for delivery in deliveries]
+
     def close(self) -> None:
         with self._server.lock:
             self._closed = True

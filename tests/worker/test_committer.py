@@ -11,7 +11,7 @@ from django_machinery.protocol.go_types import results_to_wire
 from django_machinery.protocol.signature import Signature
 from django_machinery.protocol.states import FAILURE, STARTED, SUCCESS
 from django_machinery.seams.backend import StateChange
-from django_machinery.seams.unit import Outcome, Unit, Verdict
+from django_machinery.seams.unit import Note, Outcome, Unit, Verdict
 from django_machinery.server import Server
 from django_machinery.worker.announcer import Announcer
 from django_machinery.worker.committer import Committer
@@ -26,11 +26,11 @@ class Ledger(Unit):
     """A unit that writes down what it is given, and does what a test tells it before."""
 
     def __init__(self) -> None:
-        self.batches: list[tuple[list[Outcome], list[StateChange]]] = []
+        self.batches: list[tuple[list[Outcome], list[Note]]] = []
         self.before: Callable[[Sequence[Outcome]], Any] = lambda outcomes: None
         self.verdict: Callable[[Outcome], Verdict] = lambda outcome: Verdict.COMMITTED
 
-    def commit(self, outcomes: Sequence[Outcome], notes: Sequence[StateChange] = ()) -> list[Verdict]:
+    def commit(self, outcomes: Sequence[Outcome], notes: Sequence[Note] = ()) -> list[Verdict]:
         self.before(outcomes)
         self.batches.append((list(outcomes), list(notes)))
         return [self.verdict(outcome) for outcome in outcomes]
@@ -85,6 +85,11 @@ def success(name: str, value: Any = None) -> TaskOutcome:
     signature = Signature(name=name, uuid=f"task_{name}")
     change = StateChange(signature, SUCCESS, results_to_wire(value))
     return TaskOutcome(delivery_of(signature), signature, change, seconds=0.5)
+
+
+def started(name: str) -> Note:
+    signature = Signature(name=name, uuid=f"task_{name}")
+    return Note(delivery_of(signature), StateChange(signature, STARTED))
 
 
 def names(outcomes: Sequence[Outcome]) -> list[str]:
@@ -223,7 +228,7 @@ def test_an_overtaken_outcome_is_completed_from_the_stored_state(server: Server,
 
 
 def test_notes_go_with_a_batch_unless_their_task_has_ended(committer: Committer, unit: Ledger):
-    late, true = (StateChange(Signature(name=name, uuid=f"task_{name}"), STARTED) for name in ("a", "z"))
+    late, true = (started(name) for name in ("a", "z"))
     for note in (late, true):
         committer.note(note)
     run(committer, success("a"))
@@ -239,7 +244,7 @@ def test_notes_that_are_refused_hinder_no_outcome(committer: Committer, unit: Le
 
     refused: list[bool] = []
     unit.before = check
-    committer.note(StateChange(Signature(name="z", uuid="z"), STARTED))
+    committer.note(started("z"))
     run(committer, success("a"))
     assert unit.batches[0][1] == []
     assert unit.committed[0].change is not None

@@ -98,9 +98,9 @@ class OrmBroker(Broker):
         with self._errors():
             return retried(self._alias, lambda: self._workers.renew(tokens, self.config.lease))
 
-    def reclaim(self, token: str) -> int:
+    def reclaim(self, token: str, *, blame: bool = True) -> int:
         with self._errors():
-            return retried(self._alias, lambda: self._reclaim(token))
+            return retried(self._alias, lambda: self._reclaim(token, blame))
 
     def resign(self, token: str) -> None:
         with self._errors():
@@ -192,13 +192,13 @@ class OrmBroker(Broker):
             for change in changes
         ]
 
-    def _reclaim(self, token: str) -> int:
+    def _reclaim(self, token: str, blame: bool) -> int:
         with transaction.atomic(using=self._alias):
             worker_id = self._workers.id_of(token)
             if worker_id is None:
                 return 0
             self._workers.lose(token)
-            return self._messages.reclaim(worker_id)
+            return self._messages.reclaim(worker_id, blame=blame)
 
     def _resign(self, token: str) -> None:
         with transaction.atomic(using=self._alias):

@@ -96,6 +96,11 @@ class OrmConsumer(Consumer):
     def park(self, deliveries: Sequence[Delivery]) -> None:
         self._give_back(deliveries, parked=True)
 
+    def holds(self, deliveries: Sequence[Delivery]) -> list[bool]:
+        with translated(self._alias, BrokerUnavailable, BrokerError):
+            held = self._messages.held(self.worker_id, _fences(deliveries))
+        return [fence in held for fence in _fences(deliveries)]
+
     def close(self) -> None:
         """What cannot be given back now, because the database is away, others take when the lease has run out."""
         if self._closed:

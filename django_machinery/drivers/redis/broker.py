@@ -99,8 +99,8 @@ class RedisBroker(Broker):
     def renew(self, tokens: Collection[str]) -> set[str]:
         return self._leases.renew(tokens)
 
-    def reclaim(self, token: str) -> int:
-        return self._leases.reclaim(token)
+    def reclaim(self, token: str, *, blame: bool = True) -> int:
+        return self._leases.reclaim(token, blame=blame)
 
     def resign(self, token: str) -> None:
         self._leases.resign(token)

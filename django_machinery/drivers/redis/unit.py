@@ -11,10 +11,9 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
 from django_machinery.drivers.redis.program import LOST, OVERTAKEN
-from django_machinery.drivers.redis.states import add_states
 from django_machinery.protocol.states import FAILURE, SUCCESS
 from django_machinery.seams.backend import StateChange
-from django_machinery.seams.unit import Bury, OrderedUnit, Outcome, Publish, Verdict
+from django_machinery.seams.unit import Bury, Note, OrderedUnit, Outcome, Publish, Verdict
 
 if TYPE_CHECKING:
     from django_machinery.drivers.redis.client import Client
@@ -40,7 +39,7 @@ class Post(Protocol):
 class GroupUnit(OrderedUnit):
     """An ordered unit that looks at each group once a batch, however many of its members the batch has."""
 
-    def commit(self, outcomes: Sequence[Outcome], notes: Sequence[StateChange] = ()) -> list[Verdict]:
+    def commit(self, outcomes: Sequence[Outcome], notes: Sequence[Note] = ()) -> list[Verdict]:
         self._completed: dict[str, bool] = {}
         return super().commit(outcomes, notes)
 
@@ -70,7 +69,7 @@ class RedisUnit(GroupUnit):
         self._broker = broker
         self._claims = consumer
 
-    def commit(self, outcomes: Sequence[Outcome], notes: Sequence[StateChange] = ()) -> list[Verdict]:
+    def commit(self, outcomes: Sequence[Outcome], notes: Sequence[Note] = ()) -> list[Verdict]:
         self._completed = {}
         verdicts = dict.fromkeys(range(len(outcomes)), Verdict.COMMITTED)
         self._bury_ours(outcomes, verdicts)
@@ -90,10 +89,12 @@ class RedisUnit(GroupUnit):
             else:
                 verdicts[index] = Verdict.FENCED
 
-    def _write(self, outcomes: Sequence[Outcome], verdicts: dict[int, Verdict], notes: Sequence[StateChange]) -> None:
+    def _write(self, outcomes: Sequence[Outcome], verdicts: dict[int, Verdict], notes: Sequence[Note]) -> None:
         """Outcomes as a whole; of members of chords their states."""
         program = self._broker.program()
-        add_states(program, notes)
+        for note in notes:
+            program.item(*self._claims.place(note.delivery), decides=True)
+            program.state(note.change)
         told = []
         for index, outcome in enumerate(outcomes):
             if verdicts[index] is Verdict.COMMITTED and not (_is_of_chord(outcome) and outcome.change is None):

@@ -13,6 +13,7 @@ from django.core.management.base import CommandError
 from django.test import override_settings
 
 from django_machinery import Worker, send_task, servers
+from django_machinery.management.subcommands import SUBCOMMANDS
 from django_machinery.models import DeadLetter, Message, WorkerProcess
 from django_machinery.server import Server
 from tests.app import tasks
@@ -35,6 +36,12 @@ def machinery(*arguments: str, **options: Any) -> str:
 
 def rows(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
+
+
+def test_without_a_subcommand_it_lists_them():
+    helps = dict(line.split(maxsplit=1) for line in machinery().splitlines()[1:])
+    assert helps["pending"] == "Show the messages that are ready to run, in their order."
+    assert set(helps) == SUBCOMMANDS.keys() - {"child"}
 
 
 class TestSend:

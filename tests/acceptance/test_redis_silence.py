@@ -17,7 +17,6 @@ from tests.acceptance.conftest import RunningWorker, StartWorker, wait_for
 from tests.app import tasks
 from tests.contracts.support import unique
 from tests.databases import on_databases
-from tests.proofs.redis_failover import master_of
 from tests.services import Redis, RedisCluster, RedisSentinel, require, scratch_directory
 from tests.services.proxy import Proxy
 
@@ -105,7 +104,7 @@ def test_a_master_and_a_sentinel_that_hang(start_worker: StartWorker, directory:
 def test_a_node_of_a_cluster_that_hangs(start_worker: StartWorker, directory: Path):
     with RedisCluster(directory).running() as cluster:
         worker = start_worker("--processes=2", **on(cluster.url))
-        master = master_of(cluster, QUEUE)
+        master = cluster.master_of(QUEUE)
         with stopped(master):
             assert seconds_to_run_a_task(cluster.replica_of(master), worker) < BACK
         assert "Traceback" not in worker.output

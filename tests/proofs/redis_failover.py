@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-from redis.exceptions import MovedError
-
 from django_machinery import AsyncResult
 from django_machinery.exceptions import BackendError, BrokerError
 from tests.proofs import tasks
@@ -54,7 +52,7 @@ def failing_redis(fault: str, directory: Path) -> Iterator[tuple[dict[str, Any],
             yield on(redis.url), lambda: _restart(redis)
     elif fault == "cluster":
         with RedisCluster(directory / "cluster").running() as cluster:
-            yield on(cluster.url), lambda: master_of(cluster, "machinery_tasks").kill()
+            yield on(cluster.url), lambda: cluster.master_of("machinery_tasks").kill()
     else:
         with RedisSentinel(directory / "sentinel").running() as sentinel:
             secrets = {"REDIS_MASTER_NAME": sentinel.master_name, "REDIS_SENTINEL_PASSWORD": sentinel.password}
@@ -171,16 +169,3 @@ def _unfinished_in_the_end(results: list[AsyncResult[int]]) -> list[str]:
 def _restart(redis: Redis) -> None:
     redis.kill()
     redis.start()
-
-
-def master_of(cluster: RedisCluster, key: str) -> Redis:
-    """The node that has a key."""
-    return next(server for server in cluster.masters() if _serves(server, key))
-
-
-def _serves(server: Redis, key: str) -> bool:
-    try:
-        server.client().exists(key)
-    except MovedError:
-        return False
-    return True

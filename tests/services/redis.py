@@ -167,6 +167,10 @@ class RedisCluster(Deployment):
         """Those that are masters now."""
         return [server for server in self.servers if server.runs and _role(server) == b"master"]
 
+    def master_of(self, key: str) -> Redis:
+        """The node that has a key."""
+        return next(server for server in self.masters() if _serves(server, key))
+
     def replica_of(self, master: Redis) -> Redis:
         """The one that was given to a master in the beginning."""
         return self.servers[self.servers.index(master) + self._masters]
@@ -252,6 +256,16 @@ class RedisSentinel(Deployment):
 def _end(server: Redis) -> None:
     if server.runs:
         server.kill()
+
+
+def _serves(server: Redis, key: str) -> bool:
+    import redis
+
+    try:
+        server.client().exists(key)
+    except redis.exceptions.MovedError:
+        return False
+    return True
 
 
 def _role(server: Redis) -> Any:

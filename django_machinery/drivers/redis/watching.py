@@ -37,16 +37,19 @@ class Watches:
     @contextmanager
     def open(self) -> Iterator[Watch]:
         """A watch for one thread. One on which anything goes wrong is closed."""
-        watch = self._take()
+        watch, rests = self._take(), False
         try:
             yield watch
-            watch.rest()
-        except BaseException:
-            watch.close()
-            raise
-        self._idle.append(watch)
-        if len(self._idle) > MOST_IDLE:
-            self._idle.pop(0).close()
+            with suppress(StoreError):  # what the caller wanted to know, it knows
+                watch.rest()
+                rests = True
+        finally:
+            if not rests:
+                watch.close()
+        if rests:
+            self._idle.append(watch)
+            if len(self._idle) > MOST_IDLE:
+                self._idle.pop(0).close()
 
     def close(self) -> None:
         with suppress(IndexError):

@@ -18,7 +18,7 @@ from django_machinery.protocol.states import PENDING
 from django_machinery.seams.backend import StateChange
 from tests.contracts.backend_base import success, task
 from tests.contracts.support import config_with, unique
-from tests.services import Redis, RedisSentinel, require, scratch_directory
+from tests.services import Redis, RedisCluster, RedisSentinel, require, scratch_directory
 from tests.services.proxy import Proxy
 from tests.services.redis_stores import RedisStore, Stores
 from tests.waiting import wait_until
@@ -51,6 +51,13 @@ def sentinels() -> Iterator[RedisSentinel]:
     """Of these tests alone, which stop some of them."""
     require(Redis)
     with scratch_directory() as directory, RedisSentinel(directory).running() as deployment:
+        yield deployment
+
+
+@pytest.fixture
+def cluster() -> Iterator[RedisCluster]:
+    require(Redis)
+    with scratch_directory() as directory, RedisCluster(directory).running() as deployment:
         yield deployment
 
 
@@ -116,6 +123,33 @@ def test_who_waits_at_a_master_that_hangs_wakes_by_its_successor(sentinels: Redi
         waiting.ends_well()
     backend.close()
     ender.close()
+
+
+def test_who_waits_at_a_node_that_hangs_wakes_by_its_replica(cluster: RedisCluster):
+    config, signature = config_with(lease=10.0), task()
+    backend, ender = RedisBackend(cluster.url, config), RedisBackend(cluster.url, config)
+    master = cluster.master_of(signature.uuid)
+    backend.set_states([StateChange(signature, PENDING)])
+    waiting = Waiting(backend, signature.uuid)
+    wait_until(lambda: tracking(master))
+    wait_until(lambda: cluster.replica_of(master).client().dbsize())
+    with stopped(master):
+        wait_until(lambda: written(ender, signature), timeout=60)
+        waiting.ends_well()
+    backend.close()
+    ender.close()
+
+
+def test_who_waits_until_its_time_is_over_is_told_so_by_a_redis_that_hangs(proxy: Proxy, url: str):
+    signature, config = task(), config_with(lease=10.0, redis_read_timeout=0.3, redis_write_timeout=0.3)
+    backend = RedisBackend(url, config)
+    backend.set_states([StateChange(signature, PENDING)])
+    forget = threading.Timer(0.3, proxy.forget)
+    forget.start()
+    (state,) = backend.wait([signature.uuid], 1.0)
+    assert state is not None
+    assert state.state == PENDING
+    backend.close()
 
 
 def test_who_has_waited_long_bears_with_each_outage_anew(

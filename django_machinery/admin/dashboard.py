@@ -103,13 +103,13 @@ def _tasks(inspector: Inspector, window: timedelta) -> dict[str, Any]:
 def _newest_failure() -> tuple[TaskState, str, datetime] | None:
     """The task whose run failed last, retried or not; the error as it may be shown, and when it was.
 
-    With the number of dead letters beside the task, which spares a query.
+    With the number of dead letters beside the task: all in one query.
     """
-    attempt = Attempt.objects.filter(outcome__in=FAILED).order_by("-ended_at").defer("traceback").first()
-    if attempt is None:
-        return None
-    task = TaskState.objects.filter(uuid=attempt.uuid).defer("results", "traceback").annotate(dead=_DEAD).first()
-    return None if task is None else (task, Shown.of(task).text(attempt.error), attempt.ended_at)
+    newest = Attempt.objects.filter(outcome__in=FAILED).order_by("-ended_at", "-id")
+    uuid, error, ended = (Subquery(newest.values(column)[:1]) for column in ("uuid", "error", "ended_at"))
+    tasks = TaskState.objects.filter(uuid=uuid).annotate(dead=_DEAD, run_error=error, failed_at=ended)
+    task = tasks.defer("results", "error", "traceback").first()
+    return None if task is None else (task, Shown.of(task).text(task.run_error), task.failed_at)
 
 
 def _latency(inspector: Inspector, window: timedelta) -> dict[str, Any]:

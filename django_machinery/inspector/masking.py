@@ -119,6 +119,7 @@ def _found(secret: str) -> str:
     return pattern if len(secret) >= _SHORTEST else rf"(?<!\w){pattern}(?!\w)"
 
 
+@lru_cache(maxsize=1024)
 def _plain(name: str) -> str:
     return name.lower().replace("_", "").replace("-", "")
 

@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.test import Client
 from django.urls import reverse
 
+from django_machinery import servers
 from django_machinery.admin import actions, queues
 from django_machinery.models import DeadLetter, QueueControl, TaskState
 from tests.admin.conftest import MakeUser
@@ -215,7 +216,8 @@ def selected(model: str, action: str, rows: dict[str, Any]) -> tuple[str, dict[s
 
 
 def queue_form(deed: str) -> dict[str, str]:
-    return {"deed": deed, "server": "default", "queue": "mail", "confirmed": "yes"}
+    queue = servers["default"].config.default_queue
+    return {"deed": deed, "server": "default", "queue": queue, "confirmed": "yes"}
 
 
 def test_the_permissions_exist_in_the_database():

@@ -254,7 +254,8 @@ def test_what_was_sent_before_redis_was_full_is_worked_on(
         ended, crashed, parked = collect(consumer, 3)
         unit = broker.unit(consumer, backend, broker.publish, lambda outcome: None)
         outcome = Outcome(ended, sent[0], success(sent[0]))
-        assert unit.commit([outcome], [StateChange(sent[1], STARTED)]) == [Verdict.COMMITTED]
+        assert unit.commit([outcome]) == [Verdict.COMMITTED]
+        assert backend.set_states([StateChange(sent[1], STARTED)]) == [True]
         consumer.park([parked])
         assert broker.reclaim(crashed.token) == 1
         assert names_of(collect(connect(), 1)) == [sent[2].uuid]

@@ -13,6 +13,7 @@ from django_machinery.handler import servers
 from django_machinery.protocol.signature import Arg, Signature
 from django_machinery.protocol.workflows import Chain, Chord, Group
 from django_machinery.results import AsyncResult, ChainResult, ChordResult, GroupResult
+from django_machinery.server import Server
 
 
 def send_task(
@@ -23,11 +24,16 @@ def send_task(
 ) -> AsyncResult[Any]:
     """Send a signature, or a task by its name alone, which need not be registered here.
 
-    The arguments of a task that is known here only by name are typed by their Python values. Returns at once; raises
-    as `Task.send`.
+    Arguments are typed by their Python values. Returns at once; raises as `Task.send`: a task that is known here is
+    not sent with a keyword that it does not take, which its worker would take for a position, as Go does.
     """
     server, database, changes = _split(options)
-    signature = _by_name(task, args, kwargs or {}) if isinstance(task, str) else task
+    if isinstance(task, str):
+        signature = _by_name(servers[server], task, args, kwargs or {})
+    elif isinstance(task, Signature):
+        signature = task
+    else:
+        raise TypeError(f"send_task takes a signature or the name of a task, not {task!r}: a task has .send(...)")
     return servers[server].send_task(signature.replace(**changes) if changes else signature, database=database)
 
 
@@ -78,6 +84,9 @@ def _split(options: SendOptions) -> tuple[str, str | None, dict[str, Any]]:
     return changes.pop("server", "default"), changes.pop("database", None), changes
 
 
-def _by_name(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Signature:
+def _by_name(server: Server, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Signature:
+    definition = server.registry.find(name)
+    if definition is not None:
+        definition.parameters.refuse_unknown(kwargs)
     positional = [Arg.of(value) for value in args]
     return Signature(name=name, args=(*positional, *(Arg.of(value, name=key) for key, value in kwargs.items())))

@@ -42,8 +42,9 @@ def register_checks() -> None:
 
 
 def check_settings(**_: Any) -> list[CheckMessage]:
-    """Keys and values of MACHINERY."""
-    return [Error(p.text, hint=p.hint or None, id=_SETTINGS_IDS[p.fault]) for p in conf.problems()]
+    """Keys and values of MACHINERY, and names in files."""
+    found: list[CheckMessage] = [Error(p.text, hint=p.hint or None, id=_SETTINGS_IDS[p.fault]) for p in conf.problems()]
+    return found + [Warning(p.text, hint=p.hint or None, id="machinery.W004") for p in conf.unknown_names()]
 
 
 def check_servers(**_: Any) -> list[CheckMessage]:
@@ -57,10 +58,10 @@ def check_servers(**_: Any) -> list[CheckMessage]:
 
 def check_tasks(**_: Any) -> list[CheckMessage]:
     """The tasks that `@task` declares."""
-    aliases = [config.alias for config in _readable()]
+    aliases = _aliases()
     found: list[CheckMessage] = [_clash(*clash) for clash in registry.tasks.clashes]
     for definition in registry.tasks.definitions:
-        found += _task_messages(definition, aliases)
+        found += [*_server_errors(definition, aliases), *_task_messages(definition)]
     return found
 
 
@@ -81,12 +82,16 @@ def check_databases(*, databases: Sequence[str] | None = None, **_: Any) -> list
     return [message for alias in sorted(used & set(databases or ())) for message in _engine_errors(alias)]
 
 
-def _readable() -> Iterator[ServerConfig]:
+def _aliases() -> list[str]:
+    """Those of all servers, whatever is wrong with their settings; none where nobody can tell."""
     try:
-        aliases = conf.aliases()
+        return conf.aliases()
     except ConfigurationError:
-        return
-    for alias in aliases:
+        return []
+
+
+def _readable() -> Iterator[ServerConfig]:
+    for alias in _aliases():
         try:
             yield conf.server_config(alias)
         except ConfigurationError:
@@ -163,11 +168,14 @@ def _clash(name: str, present: str, refused: str) -> CheckMessage:
     return Error(text, hint="Give one of them another name=, or drop the alias.", id="machinery.E010")
 
 
-def _task_messages(definition: TaskDefinition, aliases: list[str]) -> Iterator[CheckMessage]:
-    about = f"The task {definition.name!r} ({definition.path})"
-    if definition.server not in aliases:
-        text = f"{about} belongs to the server {definition.server!r}, which MACHINERY does not have."
+def _server_errors(definition: TaskDefinition, aliases: list[str]) -> Iterator[CheckMessage]:
+    if aliases and definition.server not in aliases:
+        text = f"{_about(definition)} belongs to the server {definition.server!r}, which MACHINERY does not have."
         yield Error(text, hint=conf.nearest(definition.server, aliases), id="machinery.E011")
+
+
+def _task_messages(definition: TaskDefinition) -> Iterator[CheckMessage]:
+    about = _about(definition)
     for name in definition.sensitive:
         if name not in definition.parameters.names:
             text = f"{about} has no parameter {name!r}, which sensitive= names."
@@ -177,6 +185,10 @@ def _task_messages(definition: TaskDefinition, aliases: list[str]) -> Iterator[C
             f"{about} has an annotation of {name!r} that means nothing at run time: its values are passed unconverted."
         )
         yield Warning(text, hint="Import what it names outside of `if TYPE_CHECKING:`.", id="machinery.W002")
+
+
+def _about(definition: TaskDefinition) -> str:
+    return f"The task {definition.name!r} ({definition.path})"
 
 
 def _unresolved(definition: TaskDefinition) -> list[str]:

@@ -182,8 +182,8 @@ def task(func: Callable[..., Any] | None = None, /, *, takes_context: bool = Fal
     and its neighbours run elsewhere. `atomic`: the task's writes and its outcome commit as one, on the ORM broker and
     backend. `sensitive`: parameters whose values are never shown. `aliases`: names it had before.
 
-    Raises `ConfigurationError` for options that contradict each other. A name that another callable has is left to
-    it and told by `manage.py check`.
+    Raises `ConfigurationError` for options that make no sense or contradict each other. A name that another callable
+    has is left to it and told by `manage.py check`.
     """
     _refuse_unknown(options, TaskOptions)
     if func is not None:
@@ -206,8 +206,8 @@ T = TypeVar("T", bound=Sendable[..., Any])
 def periodic(spec: str, **options: Unpack[PeriodicTaskOptions]) -> Callable[[T], T]:
     """Send a task whenever `spec` says so: `@periodic("0 6 * * ?")` above `@task`, several times under several names.
 
-    Raises `CronError` for a spec that is refused, `ConfigurationError` for another option, `TypeError` for arguments
-    that do not fit the task.
+    Raises `CronError` for a spec that is refused, `ConfigurationError` for another option and for a name that is taken,
+    `TypeError` and `ArgumentError` for arguments that do not fit the task.
     """
     _refuse_unknown(options, PeriodicTaskOptions)
     others: Any = dict(options)
@@ -217,20 +217,19 @@ def periodic(spec: str, **options: Unpack[PeriodicTaskOptions]) -> Callable[[T],
         if not isinstance(declared, Sendable):
             raise TypeError("@periodic stands above @task")
         definition = declared.definition
-        definition.parameters.to_args(tuple(args), kwargs)
+        definition.parameters.check(definition.parameters.to_args(tuple(args), kwargs))
         server = declared.options.get("server", definition.server)
         signature = declared.partial(*args, **kwargs)
-        tasks.register_periodic(PeriodicDefinition(name or declared.name, spec, "task", (signature,), server, **others))
+        schedule = PeriodicDefinition(name or declared.name, spec, "task", (signature,), server, **others)
+        tasks.register_periodic(schedule, definition)
         return declared
 
     return declare
 
 
 def _declare(func: Callable[..., Any], options: Mapping[str, Any]) -> Any:
-    fields = {**options, "name": options.get("name") or f"{func.__module__}.{func.__qualname__}"}
-    for key in ("aliases", "sensitive"):
-        fields[key] = tuple(fields.get(key, ()))
-    definition = TaskDefinition(func=func, **fields)
+    name = options.get("name") or f"{func.__module__}.{func.__qualname__}"
+    definition = TaskDefinition(func=func, **{**options, "name": name})
     with suppress(TaskAlreadyRegistered):
         tasks.register(definition)
     kind: Any = AsyncTask if definition.is_async else Task

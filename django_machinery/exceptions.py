@@ -56,7 +56,8 @@ class DecodeError(ProtocolError):
 
 
 class EncodeError(ProtocolError):
-    """A value that has no form on the wire: NaN, a model instance, a naive time, a chain that is too long."""
+    """What has no form on the wire: NaN, a model instance, a naive time, a priority of 300, a chain that is too long, a
+    group in which two tasks have one UUID."""
 
 
 class ArgumentError(ProtocolError):
@@ -150,6 +151,8 @@ class RetryLater(TaskControl):
 
     def __init__(self, message: str, delay: timedelta, limit: int | None = None) -> None:
         super().__init__(message)
+        if not isinstance(delay, timedelta):
+            raise TypeError(f"the delay of RetryLater is a timedelta, not {delay!r}")
         self.delay = delay
         self.limit = limit
 

@@ -8,10 +8,9 @@ from typing import Any
 
 from django.core.signals import setting_changed
 
-from django_machinery import conf
-from django_machinery.results import AsyncResult
+from django_machinery import conf, registry
+from django_machinery.results import AsyncResult, Lookup
 from django_machinery.scheduler import manual
-from django_machinery.seams.backend import ResultBackend
 from django_machinery.server import Server
 
 
@@ -68,8 +67,12 @@ def _run_inline(server: Server) -> None:
     server.broker.execute = InlineRunner(server, consumer, worker_name("inline")).run  # type: ignore[attr-defined]
 
 
-def _backend_of(alias: str) -> ResultBackend:
-    return servers[alias].backend
+def _lookup_of(alias: str) -> Lookup:
+    return servers[alias].lookup
+
+
+def _registry_of(alias: str) -> registry.Registry:
+    return servers[alias].registry
 
 
 def _forget(*, setting: str, **_: Any) -> None:
@@ -78,6 +81,7 @@ def _forget(*, setting: str, **_: Any) -> None:
 
 
 servers = ServerHandler()
-AsyncResult.resolve = staticmethod(_backend_of)
+AsyncResult.resolve = staticmethod(_lookup_of)
 manual.resolve = servers.__getitem__
+registry.of_server = _registry_of
 setting_changed.connect(_forget)

@@ -1,15 +1,20 @@
-"""The log of what happens: it listens to the signals. (Code logs by itself only what it did not expect.)
+"""The log of what happens to tasks, schedules, workers and stores: it listens to the signals.
+
+What no signal tells, code logs by itself: the ends of processes, what operators ask for, what a settings file changes,
+and faults that nobody expected.
 
 - `django_machinery.tasks`: ERROR failed, with the traceback; WARNING retried after an error, parked; INFO succeeded,
   run again on its own request, cancelled; DEBUG sent, received, started
 - `django_machinery.messages`: ERROR a message became a dead letter
 - `django_machinery.schedules`: ERROR a schedule cannot be read or sent; WARNING a tick was skipped, as the run before
   had not ended; INFO sent, left to another program
-- `django_machinery.workers`: ERROR a process died or was killed; WARNING a lease was lost; INFO started, stopped
+- `django_machinery.workers`: ERROR a process died or was killed, a fault; WARNING a lease was lost, a task left a
+  transaction open; INFO started, stopping, stopped, what operators ask for
+- `django_machinery.settings`: WARNING a settings file cannot be used, or not without a restart; INFO new settings
 - `django_machinery.stores`: WARNING a store cannot be reached; INFO it is back
 
-Every record carries its facts as attributes too (`extra`): server, task_name, task_uuid, queue, worker, seconds,
-reason, error, and so on. Arguments and results of tasks are never logged; secrets in URLs are hidden.
+A record that comes of a signal carries its facts as attributes too (`extra`): server, task_name, task_uuid, queue,
+worker, seconds, reason, error, and so on. Arguments and results of tasks are never logged; secrets in URLs are hidden.
 """
 
 from __future__ import annotations
@@ -53,7 +58,7 @@ def print_tasks(stream: TextIO) -> logging.Handler:
     Keeps the level that the project has set for `django_machinery` or `django_machinery.tasks`, and is silent where
     another handler shows the line on the console.
     """
-    handler = logging.StreamHandler(stream)
+    handler = _Printer(stream)
     handler.setFormatter(logging.Formatter("[%(asctime)s] %(message)s", "%H:%M:%S"))
     handler.addFilter(lambda record: not _on_console(record, besides=handler))
     tasks.addHandler(handler)
@@ -61,6 +66,14 @@ def print_tasks(stream: TextIO) -> logging.Handler:
         tasks.setLevel(logging.INFO)
     connect()
     return handler
+
+
+class _Printer(logging.StreamHandler[TextIO]):
+    """Silent when nobody can read its stream any more."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
 
 
 def _on_console(record: logging.LogRecord, besides: logging.Handler) -> bool:
@@ -127,7 +140,8 @@ def _one_line(value: Any) -> str:
 
 
 def _asked_for_it(event: Event) -> bool:
-    return isinstance(event.get("exception"), RetryLater)
+    exception = event.get("exception")
+    return issubclass(getattr(exception, "kind", type(exception)), RetryLater)  # `kind`: a stand-in has it
 
 
 def _was_left(event: Event) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, TypedDict
@@ -14,11 +14,19 @@ from django_machinery import cron
 from django_machinery.exceptions import ConfigurationError, TaskAlreadyRegistered, TaskNotRegistered
 from django_machinery.protocol.parameters import Parameters
 from django_machinery.protocol.signature import Signature
+from django_machinery.protocol.storable import storable
+
+LONGEST_NAME = 190
+LONGEST_SPEC = 255
+"""Characters of a schedule's name and spec, which its row and its key in a lock have room for."""
+LARGEST = 2**31 - 1
+FEWEST = {"task": 1, "group": 1, "chain": 1, "chord": 2}
+"""Signatures of each kind of schedule; of a task there are no more."""
 
 
 @dataclass(frozen=True, slots=True)
 class TaskDefinition:
-    """A callable and how it wants to be sent and run."""
+    """A callable and how it wants to be sent and run. Raises ConfigurationError for options that make no sense."""
 
     name: str
     func: Callable[..., Any]
@@ -42,6 +50,13 @@ class TaskDefinition:
     is_async: bool = field(init=False)
 
     def __post_init__(self) -> None:
+        for option in ("aliases", "sensitive"):
+            object.__setattr__(self, option, _names(self, option))
+        for option, (fits, words) in _OPTIONS.items():
+            if not fits(getattr(self, option)):
+                raise _wrong(self, f"{option} should be {words}, not {getattr(self, option)!r}")
+        if self.timeout is not None and self.hard_timeout is not None and self.hard_timeout < self.timeout:
+            raise _wrong(self, f"hard_timeout={self.hard_timeout:g} ends it before timeout={self.timeout:g} can")
         object.__setattr__(
             self, "parameters", Parameters(self.func, skip_first=self.takes_context, sensitive=self.sensitive)
         )
@@ -51,6 +66,47 @@ class TaskDefinition:
     def path(self) -> str:
         """Where the callable is defined, as a dotted path."""
         return f"{self.func.__module__}.{self.func.__qualname__}"
+
+
+def _names(definition: TaskDefinition, option: str) -> tuple[str, ...]:
+    given = getattr(definition, option)
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise _wrong(definition, f"{option} should be a list of names, not {given!r}")
+    names = tuple(given)
+    if not all(isinstance(name, str) for name in names):
+        raise _wrong(definition, f"{option} should be a list of names, not {given!r}")
+    return names
+
+
+def _wrong(definition: TaskDefinition, text: str) -> ConfigurationError:
+    return ConfigurationError(f"The task {definition.name!r}: {text}")
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_flag(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_count(value: object, most: int = 2**63 - 1) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= most
+
+
+def _is_time_limit(value: object) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool) and value > 0)
+
+
+_OPTIONS: dict[str, tuple[Callable[[object], bool], str]] = {
+    "name": (lambda value: _is_text(value) and value != "", "a text"),
+    **dict.fromkeys(("server", "queue"), (_is_text, "a text")),
+    **dict.fromkeys(("retry_count", "retry_timeout"), (_is_count, "a whole number from 0")),
+    **dict.fromkeys(("timeout", "hard_timeout"), (_is_time_limit, "a number of seconds above 0, or None")),
+    "priority": (lambda value: _is_count(value, 255), "a whole number from 0 to 255"),
+    **dict.fromkeys(("immutable", "takes_context", "atomic"), (_is_flag, "True or False")),
+}
+"""What the options of a task may be, and how to say so."""
 
 
 class PeriodicOptions(TypedDict, total=False):
@@ -91,14 +147,31 @@ class PeriodicDefinition:
 
     def __post_init__(self) -> None:
         cron.parse(self.spec)
+        if fault := next(self._faults(), ""):
+            raise ConfigurationError(f"The schedule {self.name[:LONGEST_NAME]!r} cannot be used: {fault}")
+
+    def _faults(self) -> Iterator[str]:
+        """What its row could not hold, or no scheduler could send."""
+        for text, longest in ((self.name, LONGEST_NAME), (self.spec, LONGEST_SPEC)):
+            if not text or len(text) > longest or storable(text) != text:
+                yield f"its name and its spec are text of 1 to {longest} characters that every store can hold"
         try:
             cron.DstPolicy(gap=self.dst_gap, overlap=self.dst_overlap)  # type: ignore[arg-type]
             ZoneInfo(self.timezone or "UTC")
         except (KeyError, ValueError, OSError) as error:
-            raise ConfigurationError(f"The schedule {self.name!r} cannot be used: {error}") from error
+            yield str(error)
         for option, words in (("missed", ("skip", "one", "all")), ("run_overlap", ("allow", "skip"))):
             if getattr(self, option) not in words:
-                raise ConfigurationError(f"The schedule {self.name!r}: {option} should be one of {', '.join(words)}")
+                yield f"{option} should be one of {', '.join(words)}"
+        if self.catch_up is not None and not 0 <= self.catch_up <= LARGEST:
+            yield f"catch_up should be seconds, from 0 to {LARGEST}"
+        if len(self.signatures) < FEWEST[self.kind] or (self.kind == "task" and len(self.signatures) > 1):
+            yield f"a {self.kind} of {len(self.signatures)} signatures is none"
+        moments = [moment for moment in (self.starts_at, self.ends_at) if moment is not None]
+        if any(moment.utcoffset() is None for moment in moments):
+            yield "starts_at and ends_at need a zone"
+        elif len(moments) == 2 and moments[0] > moments[1]:
+            yield "it ends before it starts"
 
 
 class Registry:
@@ -108,6 +181,7 @@ class Registry:
         self._parent = parent
         self._by_name: dict[str, TaskDefinition] = {}
         self._periodic: dict[tuple[str, str], PeriodicDefinition] = {}
+        self._decorated: dict[tuple[str, str], TaskDefinition] = {}
         self._lock = threading.Lock()
         self.clashes: list[tuple[str, str, str]] = []
         """(name, path that has it, path that wanted it too), for `manage.py check`."""
@@ -123,9 +197,21 @@ class Registry:
                 self._refuse_clash(name, definition)
             self._by_name.update(dict.fromkeys(names, definition))
 
-    def register_periodic(self, definition: PeriodicDefinition) -> None:
-        """Add a schedule, or replace that of the same server and name."""
-        self._periodic[definition.server, definition.name] = definition
+    def register_periodic(self, definition: PeriodicDefinition, task: TaskDefinition | None = None) -> None:
+        """Add a schedule, or replace that of the same server and name.
+
+        `task`: whose decorator declares it. Of decorators only a reload may do so again: raises `ConfigurationError`
+        for another one of the same name.
+        """
+        key = (definition.server, definition.name)
+        if task is not None:
+            present = self._decorated.get(key) if key in self._periodic else None
+            if present is not None and (present is task or present.path != task.path):
+                raise ConfigurationError(
+                    f"{task.path} has a schedule {definition.name!r}, and so has {present.path}: give one another name="
+                )
+            self._decorated[key] = task
+        self._periodic[key] = definition
 
     def periodic(self, server: str) -> list[PeriodicDefinition]:
         """The schedules of a server, the parent's included, by name."""
@@ -169,3 +255,12 @@ class Registry:
 
 tasks = Registry()
 """What @task declares; every server's own registry falls back to it."""
+
+
+def _unknown(server: str) -> Registry | None:
+    return None
+
+
+of_server: Callable[[str], Registry | None] = _unknown
+"""What is registered on the server of an alias; None where nobody can tell. The handler, which is above this layer,
+installs it. Raises `ConfigurationError` for an alias that the settings do not have."""

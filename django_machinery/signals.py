@@ -1,4 +1,4 @@
-"""Django signals for every transition of a task and of a worker. Logging listens to them; so may you.
+"""Django signals for every transition of a task and of a worker. Most of the log comes of them.
 
 All are sent by `send_robust` with the `Server` class as sender and `server`, the settings alias, as argument; a
 receiver that raises is logged and stops nothing. Senders look first whether anybody listens: an unused signal costs

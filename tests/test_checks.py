@@ -12,6 +12,7 @@ from django.db import OperationalError, connections
 from django.test import override_settings
 
 from django_machinery import checks, registry
+from django_machinery.conf import from_yaml, yaml_files
 from django_machinery.drivers.orm.broker import OrmBroker
 from django_machinery.registry import Registry, TaskDefinition
 
@@ -80,6 +81,10 @@ def test_the_settings_of_a_new_project_are_right(tasks):
         (on_default(BROKRE="x"), ["machinery.E003"]),
         (on_default(LEASE=0), ["machinery.E004"]),
         (on_default(BROKER="localhost:6379"), ["machinery.E005"]),
+        (on_default(DEFAULT_QUEUE="q" * 256), ["machinery.E004"]),
+        (on_default(DEFAULT_QUEUE="q" * 255), []),
+        (on_default(QUEUES=["math", "q" * 256]), ["machinery.E004"]),
+        (on_default(QUEUE_WEIGHTS={"q" * 256: 1}), ["machinery.E004"]),
         (
             {"default": {"LEASE": 0}, "reports": {"LEASE": 0, "X": 1}},
             ["machinery.E004", "machinery.E004", "machinery.E003"],
@@ -95,8 +100,19 @@ def test_the_nearest_right_key_is_the_hint():
     assert message.hint == "Did you mean 'RESULT_BACKEND'?"
 
 
-@pytest.mark.parametrize("machinery", [["default"], {"reports": {}}, on_default(LEASE=0)])
+def test_a_name_in_a_file_that_is_no_setting_is_warned_of(tmp_path, monkeypatch):
+    monkeypatch.setattr(yaml_files, "FILES", {})
+    file = tmp_path / "machinery.yml"
+    file.write_text("redis: {max_idl: 3}")
+    [message] = messages({"default": {**from_yaml(file), "LEASE": 5}}, checks.check_settings)
+    assert (message.id, message.level) == ("machinery.W004", django_checks.WARNING)
+    assert message.msg == f"{file} has a name that means nothing here: 'redis.max_idl'."
+    assert message.hint == "Did you mean 'redis.max_idle'?"
+
+
+@pytest.mark.parametrize("machinery", [["default"], {"reports": {}}, on_default(LEASE=0), on_default(BROKRE="x")])
 def test_settings_that_cannot_be_read_stop_the_other_checks_without_an_exception(machinery, tasks):
+    tasks.register(TaskDefinition("add", add))
     assert ids(machinery) == []
     assert ids(machinery, checks.check_tasks) == []
 
@@ -116,6 +132,15 @@ def test_a_missing_extra_is_found_and_named(tmp_path, monkeypatch):
     [message] = messages(on_default(BROKER="toy://", DRIVERS=drivers))
     assert message.id == "machinery.E007"
     assert "pip install 'django-machinery[redis]'" in message.msg
+
+
+@pytest.mark.parametrize("port", ["99999", "0", "65536", "http"])
+def test_a_port_that_is_none_is_found(port):
+    url = f"redis://:pa55word@localhost:{port}/0"
+    (message,) = messages(on_default(BROKER=url))
+    assert message.id == "machinery.E009"
+    assert f"{port} is not a port" in message.msg or "'http' is not a number" in message.msg
+    assert "pa55word" not in message.msg
 
 
 def test_an_app_database_that_does_not_exist_is_found_and_the_nearest_is_named():

@@ -8,9 +8,23 @@ from decimal import Decimal
 import pytest
 from django.test import override_settings
 
-from django_machinery import AsyncResult, AsyncTask, Signature, Task, TaskContext, TaskFailed, send_task, task
-from django_machinery.exceptions import EncodeError
-from django_machinery.registry import tasks
+from django_machinery import (
+    AsyncResult,
+    AsyncTask,
+    RetryLater,
+    Signature,
+    Task,
+    TaskContext,
+    TaskFailed,
+    Worker,
+    send_chain,
+    send_group,
+    send_task,
+    servers,
+    task,
+)
+from django_machinery.exceptions import ConfigurationError, EncodeError
+from django_machinery.registry import TaskDefinition, tasks
 
 EAGER = {"BROKER": "eager://", "RESULT_BACKEND": "eager://", "LOCK": "eager://"}
 
@@ -162,3 +176,73 @@ def test_a_clash_of_names_is_remembered_for_the_checks_and_the_first_keeps_the_n
 
     assert tasks.get("declared_area") is area.definition
     assert [name for name, _, _ in tasks.clashes] == ["declared_area"]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"priority": 300}, "priority should be a whole number from 0 to 255, not 300"),
+        ({"priority": True}, "priority"),
+        ({"retry_count": "3"}, "retry_count should be a whole number from 0, not '3'"),
+        ({"retry_count": -1}, "retry_count"),
+        ({"retry_timeout": 1.5}, "retry_timeout"),
+        ({"timeout": 60, "hard_timeout": 30}, "hard_timeout=30 ends it before timeout=60 can"),
+        ({"timeout": -1}, "timeout should be a number of seconds above 0, or None, not -1"),
+        ({"timeout": "5"}, "timeout"),
+        ({"hard_timeout": 0}, "hard_timeout"),
+        ({"hard_timeout": float("nan")}, "hard_timeout"),
+        ({"queue": 5}, "queue should be a text, not 5"),
+        ({"name": 5}, "name should be a text, not 5"),
+        ({"server": None}, "server"),
+        ({"atomic": "yes"}, "atomic should be True or False, not 'yes'"),
+        ({"immutable": 1}, "immutable"),
+        ({"aliases": "abc"}, "aliases should be a list of names, not 'abc'"),
+        ({"aliases": [5]}, "aliases"),
+        ({"sensitive": "pin"}, "sensitive"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused_where_they_are_declared(options, told):
+    with pytest.raises(ConfigurationError, match=told):
+        task(**{"name": "senseless", **options})(lambda: None)
+    with pytest.raises(ConfigurationError, match=told):
+        TaskDefinition(**{"name": "senseless", "func": len, **options})
+    assert tasks.find("senseless") is None
+
+
+def test_time_limits_may_be_equal_and_need_not_be_whole():
+    declared = task(name="limited", timeout=0.5, hard_timeout=0.5)(lambda: None)
+    assert (declared.definition.timeout, declared.definition.hard_timeout) == (0.5, 0.5)
+
+
+def test_a_task_in_place_of_a_signature_is_told_what_to_write():
+    with pytest.raises(EncodeError, match=r"add.* is no signature: a task's \.signature\(\.\.\.\) or \.partial"):
+        add.using(on_success=[add]).send(1)  # type: ignore[list-item]
+
+
+def test_a_task_that_is_sent_by_its_name_is_refused_a_keyword_that_it_does_not_take():
+    with pytest.raises(TypeError, match="unexpected keyword argument 'z'"):
+        send_task(add.name, args=[1], kwargs={"z": 2})
+    assert send_task(add.name, args=[1], kwargs={"y": 2}).get() == 3
+    assert send_task("declared_area", kwargs={"height": 2, "width": 3}).get() == 6
+
+
+@pytest.mark.parametrize(
+    ("send", "told"),
+    [
+        (lambda: send_task(add), "a signature or the name of a task"),  # type: ignore[arg-type]
+        (lambda: send_group([add.signature(1)]), r"\[Signature.* is no signature"),  # type: ignore[arg-type]
+        (lambda: send_group(add), "Task.* is no signature"),  # type: ignore[arg-type]
+        (lambda: send_chain(add.send(1, 2)), "AsyncResult.* is no signature"),  # type: ignore[arg-type]
+        (lambda: Worker(servers["default"], queues="math"), "a list of names, not 'math'"),
+        (lambda: Worker("default"), r"servers\['default'\]"),  # type: ignore[arg-type]
+        (lambda: RetryLater("later", 5), "a timedelta, not 5"),  # type: ignore[arg-type]
+    ],
+)
+def test_what_is_of_another_kind_than_is_asked_for_is_told_in_clear_words(send, told):
+    with pytest.raises(TypeError, match=told):
+        send()
+
+
+def test_a_chain_without_steps_is_refused():
+    with pytest.raises(EncodeError, match="without steps"):
+        send_chain()

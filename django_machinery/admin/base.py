@@ -5,11 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.core.exceptions import BadRequest
 from django.db import models
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
 from django_machinery.admin.paginator import BoundedPaginator
+
+NUL = "\0"
+"""Is in no text that PostgreSQL holds, which refuses even to look for it."""
 
 M = TypeVar("M", bound=models.Model)
 
@@ -31,7 +36,36 @@ def permitted(request: HttpRequest, action: str, model: str) -> bool:
     return bool(user.has_perm(f"machinery.{action}_{model}"))
 
 
-class OperatorAdmin(ModelAdmin[M]):
+def refuse_nonsense(request: HttpRequest) -> None:
+    """Raises BadRequest for what no list leads to and no database can look for."""
+    if any(NUL in text for name, values in request.GET.lists() for text in (name, *values)):
+        raise BadRequest("a NUL in the address")
+    if not all(_is_key(key) for key in request.POST.getlist(ACTION_CHECKBOX_NAME)):
+        raise BadRequest("the key of a row is a number")
+
+
+def _is_key(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 19
+
+
+class Listed(ModelAdmin[M]):
+    """A table whose list looks like those of all others."""
+
+    class Media:
+        css: ClassVar = {"all": ["machinery/admin.css"]}
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """The list, and its actions."""
+        refuse_nonsense(request)
+        return super().changelist_view(request, extra_context)
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        changelist = super().get_changelist_instance(request)
+        changelist.title = str(self.opts.verbose_name_plural).capitalize()
+        return changelist
+
+
+class OperatorAdmin(Listed[M]):
     """Rows that the queue writes: nobody adds, edits or deletes them by hand; what operators may do are actions.
 
     Django's delete permission of a model is that of its delete action. Django's own delete pages, which know nothing
@@ -45,9 +79,6 @@ class OperatorAdmin(ModelAdmin[M]):
     show_facets = admin.ShowFacets.NEVER
     sortable_by = ()
     ordering: ClassVar[tuple[str, ...]] = ("-id",)
-
-    class Media:
-        css: ClassVar = {"all": ["machinery/admin.css"]}
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -68,11 +99,6 @@ class OperatorAdmin(ModelAdmin[M]):
     def may(self, request: HttpRequest, action: str) -> bool:
         """Has the user the permission "<action>_<model>"?"""
         return permitted(request, action, str(self.opts.model_name))
-
-    def get_changelist_instance(self, request: HttpRequest) -> Any:
-        changelist = super().get_changelist_instance(request)
-        changelist.title = str(self.opts.verbose_name_plural).capitalize()
-        return changelist
 
     def url(self, page: str, *args: Any) -> str:
         """The address of one of this model's pages on this site."""

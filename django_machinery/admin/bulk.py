@@ -9,8 +9,10 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, QueryDict
 
-from django_machinery.admin.actions import ACT_ON_FILTER, CHUNK, OperatorAction
+from django_machinery.admin import audit, sealed
+from django_machinery.admin.actions import ACT_ON_FILTER, CHUNK, OperatorAction, all_that_match
 from django_machinery.declare import task
+from django_machinery.models import TaskState
 from django_machinery.worker.context import TaskContext
 
 if TYPE_CHECKING:
@@ -20,18 +22,25 @@ if TYPE_CHECKING:
 
 
 @task(name=ACT_ON_FILTER, takes_context=True)
-def act_on_filter(context: TaskContext, site: str, model: str, action: str, query: str, user: str) -> int:
-    """Do `action` with every row that the filter `query` finds now; returns how many it changed.
+def act_on_filter(context: TaskContext, site: str, model: str, action: str, query: str, user: str, seal: str) -> int:
+    """Do `action` with every row but its own that the filter `query` finds now; returns how many it changed.
 
     Rows are taken in the order of their ids, up to the newest there is at the start: a row that the action makes
-    match again is not taken twice, and a second run after a crash finds what is left.
+    match again is not taken twice, and a second run after a crash finds what is left. Whatever is done has an audit
+    row before. Raises `PermissionDenied` unless the admin sent this very task for a user who may still do it.
     """
+    sealed.verify(context.signature, (site, model, action, query, user), seal)
     request = _request(query, user)
     admin = _admin(site, model)
     chosen = _permitted(admin, request, action)
     rows = admin.get_changelist_instance(request).get_queryset(request).order_by("id")
     newest = rows.order_by("-id").values_list("id", flat=True).first()
-    return _in_chunks(context, chosen, rows.filter(id__lte=newest or 0), admin.get_queryset(request), request)
+    rows = rows.filter(id__lte=newest or 0)
+    if admin.model is TaskState:
+        rows = rows.exclude(uuid=context.uuid)
+    summary = all_that_match(query, context.uuid)
+    audit.record(request.user, admin.model, chosen.label, summary=summary, destroyed=chosen.destroys)
+    return _in_chunks(context, chosen, rows, admin.get_queryset(request), request)
 
 
 def _in_chunks(
@@ -41,7 +50,10 @@ def _in_chunks(
     while chunk := list(rows.filter(id__gt=last).values_list("id", flat=True)[:CHUNK]):
         if context.cancelled:
             break
-        changed += action.apply(all_rows.filter(id__in=chunk), request.user.get_username())[0]
+        applied = action.apply(all_rows.filter(id__in=chunk), request.user.get_username())
+        if applied.doubtful:
+            raise applied.problems[-1]
+        changed += applied.changed
         done, last = done + len(chunk), chunk[-1]
         context.progress(done, max(total, done))
     return changed

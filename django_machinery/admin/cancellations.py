@@ -28,7 +28,7 @@ class CancellationAdmin(OperatorAdmin[Cancellation]):
     def task(self, cancellation: Cancellation) -> SafeString:
         find = reverse("admin:machinery_taskstate_find", current_app=self.admin_site.name)
         link = f"{find}?{urlencode({'uuid': cancellation.uuid})}"
-        return format_html('<a class="mq-name" href="{}">{}</a>', link, cancellation.uuid)
+        return format_html('<a class="mq-name" href="{}">{}</a>', link, looks.breakable(cancellation.uuid))
 
     @admin.display(description=_("asked"))
     def asked(self, cancellation: Cancellation) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.admin import AdminSite
-from django.db.models import Count, QuerySet, Subquery
+from django.db.models import Count, Subquery
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
@@ -18,7 +18,8 @@ from django_machinery.admin.shown import Shown
 from django_machinery.exceptions import MachineryError
 from django_machinery.handler import servers
 from django_machinery.inspector import Inspector
-from django_machinery.models import DeadLetter, Schedule, TaskState
+from django_machinery.inspector.inspector import FAILED
+from django_machinery.models import Attempt, DeadLetter, Schedule, TaskState
 from django_machinery.protocol.states import STATES
 
 if TYPE_CHECKING:
@@ -99,11 +100,16 @@ def _tasks(inspector: Inspector, window: timedelta) -> dict[str, Any]:
     }
 
 
-def _newest_failure() -> tuple[TaskState, str] | None:
-    """The task, with the number of dead letters beside it, which spares a query; and its error as it may be shown."""
-    failed: QuerySet[TaskState] = TaskState.objects.filter(state="FAILURE").order_by("-created_at")
-    task = failed.defer("results", "traceback").annotate(dead=_DEAD).first()
-    return None if task is None else (task, Shown.of(task).text(task.error))
+def _newest_failure() -> tuple[TaskState, str, datetime] | None:
+    """The task whose run failed last, retried or not; the error as it may be shown, and when it was.
+
+    With the number of dead letters beside the task, which spares a query.
+    """
+    attempt = Attempt.objects.filter(outcome__in=FAILED).order_by("-ended_at").defer("traceback").first()
+    if attempt is None:
+        return None
+    task = TaskState.objects.filter(uuid=attempt.uuid).defer("results", "traceback").annotate(dead=_DEAD).first()
+    return None if task is None else (task, Shown.of(task).text(attempt.error), attempt.ended_at)
 
 
 def _latency(inspector: Inspector, window: timedelta) -> dict[str, Any]:

@@ -39,6 +39,10 @@ ACTIONS = (
 )
 
 
+def _may_be_run(letter: DeadLetter, shown: Shown) -> bool:
+    return shown.signature is not None and letter.requeued_at is None
+
+
 class Requeued(admin.SimpleListFilter):
     """Which of them still wait for somebody."""
 
@@ -58,7 +62,7 @@ class Requeued(admin.SimpleListFilter):
 class DeadLetterAdmin(OperatorAdmin[DeadLetter]):
     """Every message that was given up."""
 
-    list_display = ("letter", "reason_column", "queue", "claims", "crashes", "died", "requeued")
+    list_display = ("letter", "reason_column", "queue", "crashes", "died", "requeued")
     list_display_links = None
     list_filter = (Requeued, "reason")
     search_fields = ("uuid__exact", "name__exact", "queue__exact", "detail")
@@ -91,7 +95,7 @@ class DeadLetterAdmin(OperatorAdmin[DeadLetter]):
             "actions": [
                 action
                 for action in ACTIONS
-                if action.name in allowed and not (action.name == "requeue" and letter.requeued_at)
+                if action.name in allowed and (action.name != "requeue" or _may_be_run(letter, shown))
             ],
             "may_see_raw": self.may(request, "view_raw"),
         }
@@ -111,7 +115,7 @@ class DeadLetterAdmin(OperatorAdmin[DeadLetter]):
     def letter(self, letter: DeadLetter) -> SafeString:
         name = letter.name or _("not decodable")
         link = self.url("change", letter.pk)
-        return format_html(looks.NAMED, link, name, letter.uuid)
+        return format_html(looks.NAMED, link, looks.breakable(str(name)), letter.uuid)
 
     @admin.display(description=_("reason"))
     def reason_column(self, letter: DeadLetter) -> SafeString:

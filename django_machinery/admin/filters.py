@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
 from typing import Any
 
 from django.contrib.admin import ModelAdmin, SimpleListFilter
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from django_machinery.admin.search import known_names, newest, usable_servers
@@ -17,13 +15,6 @@ from django_machinery.models import QueueControl, TaskState, WorkerProcess
 from django_machinery.protocol.states import STATES
 
 REASONS = ("error", "crash", "timeout", "cancelled", "dead", "parent")
-SPANS = {
-    "15m": (timedelta(minutes=15), _("Last 15 minutes")),
-    "1h": (timedelta(hours=1), _("Last hour")),
-    "24h": (timedelta(days=1), _("Last 24 hours")),
-    "7d": (timedelta(days=7), _("Last 7 days")),
-    "30d": (timedelta(days=30), _("Last 30 days")),
-}
 
 
 class ValueFilter(SimpleListFilter):
@@ -72,23 +63,6 @@ class ReasonFilter(ValueFilter):
         return rows.filter(state="FAILURE", reason=value)
 
 
-class SentFilter(ValueFilter):
-    """By the time at which a task was sent."""
-
-    title = _("sent")
-    parameter_name = "sent"
-
-    def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> Iterable[tuple[str, Any]]:
-        return [(key, label) for key, (_span, label) in SPANS.items()]
-
-    def narrow(self, rows: QuerySet[TaskState], value: str) -> QuerySet[TaskState]:
-        if value not in SPANS:
-            return rows.none()
-        # With a list of all states the index (state, created_at) answers a range of times.
-        rows = rows if "state" in self.request.GET else rows.filter(state__in=STATES)
-        return rows.filter(created_at__gte=timezone.now() - SPANS[value][0])
-
-
 class NameFilter(ValueFilter):
     """By task, of those that this process knows."""
 
@@ -123,7 +97,7 @@ class WorkerFilter(ValueFilter):
     parameter_name = "worker"
 
     def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> Iterable[tuple[str, Any]]:
-        return [(worker.token, str(worker)) for worker in WorkerProcess.objects.order_by("-beat_at")[:20]]
+        return [(worker.name, str(worker)) for worker in WorkerProcess.objects.order_by("-beat_at").defer("names")[:20]]
 
     def narrow(self, rows: QuerySet[TaskState], value: str) -> QuerySet[TaskState]:
         return newest(rows).filter(worker=value)

@@ -49,7 +49,8 @@ class GroupMetaAdmin(OperatorAdmin[GroupMeta]):
 
     @admin.display(description=_("group"))
     def group(self, group: GroupMeta) -> SafeString:
-        return format_html('<a class="mq-name" href="{}">{}</a>', self.url("change", group.pk), group.uuid)
+        link = self.url("change", group.pk)
+        return format_html('<a class="mq-name" href="{}">{}</a>', link, looks.breakable(group.uuid))
 
     @admin.display(description=_("progress"))
     def progress(self, group: GroupMeta) -> SafeString:
@@ -75,7 +76,9 @@ class GroupMetaAdmin(OperatorAdmin[GroupMeta]):
     def chord(self, group: GroupMeta) -> str:
         if group.callback_uuid is None:
             return looks.MISSING
-        return str(_("triggered") if group.triggered_by else _("waits for the members"))
+        if group.triggered_by:
+            return str(_("triggered"))
+        return str(_("waits for the members") if group.settled_at is None else _("not run: a member failed"))
 
     @admin.display(description=_("sent"))
     def age(self, group: GroupMeta) -> str:

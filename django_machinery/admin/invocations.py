@@ -10,8 +10,11 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
+from django_machinery.admin.shown import Shown
+from django_machinery.conf.urls import HIDDEN
 from django_machinery.declare import SendOptions, Task
 from django_machinery.exceptions import ArgumentError, EncodeError
+from django_machinery.protocol.codec import encode_signature
 from django_machinery.protocol.signature import Signature
 from django_machinery.registry import Registry, TaskDefinition
 
@@ -28,8 +31,18 @@ class Row(NamedTuple):
     @classmethod
     def of(cls, signature: Signature) -> Row:
         """The row for a signature."""
+        return cls._joined(signature, [bytes(arg.value).decode() for arg in signature.args or ()])
+
+    @classmethod
+    def masked(cls, signature: Signature, server: str) -> Row:
+        """The same for who may not see what is sensitive."""
+        arguments = Shown(server, encode_signature(signature)).arguments
+        hidden = [HIDDEN] * len(signature.args or ())
+        return cls._joined(signature, hidden if arguments is None else [value for _name, value in arguments])
+
+    @classmethod
+    def _joined(cls, signature: Signature, values: Sequence[str]) -> Row:
         args = signature.args or ()
-        values = [bytes(arg.value).decode() for arg in args]
         if args and all(arg.name for arg in args):
             pairs = (f"{json.dumps(arg.name)}: {value}" for arg, value in zip(args, values, strict=True))
             return cls(signature.name, f"{{{', '.join(pairs)}}}")

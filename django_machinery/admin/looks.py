@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from django.utils.formats import number_format
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime, now
 from django.utils.translation import gettext as _
 
+from django_machinery.inspector.inspector import SILENT
 from django_machinery.protocol.states import STATES
 
 if TYPE_CHECKING:
@@ -20,8 +22,7 @@ if TYPE_CHECKING:
 MISSING = "\N{EN DASH}"
 NAMED = '<a class="mq-name" href="{}">{}</a><code class="mq-args">{}</code>'
 """The column that names a row: address, name, and what tells it from others."""
-SILENT = 30.0
-"""Seconds after which a worker process that was not heard of is taken for lost."""
+_WORD = re.compile(r"[^._:/@-]+[._:/@-]*|[._:/@-]+")
 
 
 def duration(seconds: float | None) -> str:
@@ -62,6 +63,11 @@ def clock(moment: datetime | None) -> str:
 def megabytes(count: int) -> str:
     """Bytes as people speak of memory."""
     return f"{number_format(round(count / 2**20))} MiB" if count else MISSING
+
+
+def breakable(name: str) -> SafeString:
+    """A dotted name, or an address, that a narrow column breaks between its words."""
+    return format_html_join("", "{}<wbr>", ((part,) for part in _WORD.findall(name)))
 
 
 def pill(state: str, reason: str = "") -> SafeString:

@@ -17,7 +17,7 @@ from django_machinery.admin import audit, looks
 from django_machinery.admin.base import OperatorAdmin
 from django_machinery.exceptions import MachineryError
 from django_machinery.handler import servers
-from django_machinery.inspector import Inspector
+from django_machinery.inspector import Inspector, QueueLook
 from django_machinery.models import QueueControl
 
 DEEDS = {
@@ -52,25 +52,29 @@ class QueueControlAdmin(OperatorAdmin[QueueControl]):
         deed, alias, queue = (request.POST.get(field, "") for field in ("deed", "server", "queue"))
         if deed not in DEEDS or not (self.may(request, "view") and self.may(request, DEEDS[deed][0])):
             raise PermissionDenied
-        if alias not in servers or not queue:
-            self.message_user(request, _("There is no such queue."), messages.ERROR)
-        elif deed == "purge" and "confirmed" not in request.POST:
-            context = self.page_context(request, title=_("Purge?"), subtitle=queue, queue=queue, server=alias)
-            return TemplateResponse(request, "admin/machinery/queuecontrol/purge.html", context)
-        else:
-            self._act(request, deed, alias, queue)
+        try:
+            look = _look(alias, queue)
+            if look is None:
+                self.message_user(request, _("There is no such queue."), messages.ERROR)
+            elif deed == "purge" and "confirmed" not in request.POST:
+                context = self.page_context(request, title=_("Purge?"), subtitle=queue, queue=look, server=alias)
+                return TemplateResponse(request, "admin/machinery/queuecontrol/purge.html", context)
+            else:
+                self._act(request, deed, alias, queue)
+        except MachineryError as error:
+            self.message_user(request, str(error), messages.ERROR)
         return HttpResponseRedirect(self.url("changelist"))
 
     def _act(self, request: HttpRequest, deed: str, alias: str, queue: str) -> None:
-        by = request.user.get_username()
-        try:
-            text = _do(deed, alias, queue, by)
-        except MachineryError as error:
-            self.message_user(request, str(error), messages.ERROR)
-        else:
-            where = f"{queue} ({alias})"
-            audit.record(request.user, QueueControl, text, summary=where, destroyed=deed == "purge")
-            self.message_user(request, text, messages.SUCCESS)
+        text = _do(deed, alias, queue, request.user.get_username())
+        audit.record(request.user, QueueControl, text, summary=f"{queue} ({alias})", destroyed=deed == "purge")
+        self.message_user(request, text, messages.SUCCESS)
+
+
+def _look(alias: str, queue: str) -> QueueLook | None:
+    """That queue, if the list has it."""
+    known = Inspector(servers[alias]).queues() if alias in servers else []
+    return next((look for look in known if look.name == queue), None)
 
 
 def _do(deed: str, alias: str, queue: str, by: str) -> str:

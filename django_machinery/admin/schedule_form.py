@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, ClassVar
@@ -14,18 +15,24 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 
 from django_machinery import conf
+from django_machinery.admin.actions import ACT_ON_FILTER
 from django_machinery.admin.invocations import InvocationsField, Row, signature_of
-from django_machinery.exceptions import DecodeError
+from django_machinery.conf.urls import HIDDEN
+from django_machinery.exceptions import ConfigurationError, DecodeError
 from django_machinery.handler import servers
 from django_machinery.models import Schedule
-from django_machinery.models.schedule import UNREADABLE, encode_invocations
+from django_machinery.models.schedule import UNREADABLE, encode_invocations, gets_results
 from django_machinery.protocol.signature import Signature
+from django_machinery.registry import Registry
 
 SPEC_HELP = _("minute hour day-of-month month day-of-week; or @hourly, @daily, @weekly, @monthly, @every 1h30m")
 
 
 class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's class takes no parameters at run time
     """Offers the tasks that are registered and checks their arguments; says what the spec means."""
+
+    may_see_raw = True
+    """False: sensitive arguments are shown as `***`, and stay as they are in a row that nobody touches."""
 
     class Meta:
         model = Schedule
@@ -37,11 +44,13 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's class
         if "spec" not in self.fields:  # a page that only shows
             return
         known = {name for alias in servers for name in servers[alias].get_registered_task_names()}
+        known -= {ACT_ON_FILTER}  # sealed: no schedule can send it
         known |= {signature.name for signature in self._before}
-        rows = [Row.of(signature) for signature in self._before]
+        rows = [self._row(signature) for signature in self._before]
         self.fields["tasks"] = InvocationsField(known, len(rows), label=_("tasks"), help_text=_TASKS_HELP)
         self.initial["tasks"] = [text for row in rows for text in row]
-        self.fields["server"].widget = forms.Select(choices=[(alias, alias) for alias in conf.aliases()])
+        aliases = dict.fromkeys([*conf.aliases(), *filter(None, [self.instance.pk and self.instance.server])])
+        self.fields["server"].widget = forms.Select(choices=[(alias, alias) for alias in aliases])
         self.fields["timezone"].widget = forms.Select(choices=_zones(self.instance.timezone))
         self.fields["spec"].help_text = SPEC_HELP
 
@@ -52,7 +61,12 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's class
                 self.instance.signatures = encode_invocations(self._signatures(cleaned))
             except ValidationError as error:
                 self.add_error("tasks", error)
+            except ConfigurationError as error:
+                self.add_error("server", str(error))
         return cleaned
+
+    def _row(self, signature: Signature) -> Row:
+        return Row.of(signature) if self.may_see_raw else Row.masked(signature, self.instance.server)
 
     def _update_errors(self, errors: ValidationError) -> None:
         """Faults of the signatures, such as their number, are those of the tasks here, which may have been told."""
@@ -65,19 +79,26 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's class
         return super()._get_validation_exclusions() - {"signatures"}  # type: ignore[misc,no-any-return]
 
     def _signatures(self, cleaned: dict[str, Any]) -> list[Signature]:
-        """What was not touched stays as it was, with whatever the form does not show."""
+        """What was not touched stays as it was, and all that the form does not show. Rows that look alike: in order."""
         registry, rows = servers[cleaned["server"]].registry, cleaned["tasks"]
-        untouched = {Row.of(signature): signature for signature in self._before}
+        untouched: defaultdict[Row, list[Signature]] = defaultdict(list)
+        for signature in reversed(self._before):
+            untouched[self._row(signature)].append(signature)
         found, errors = [], []
         for position, row in enumerate(rows):
             try:
-                partial = _gets_results(cleaned["kind"], position, len(rows))
-                found.append(untouched.get(row) or signature_of(row, registry, partial=partial))
+                partial = gets_results(cleaned["kind"], position, len(rows))
+                found.append(untouched[row].pop() if untouched[row] else self._changed(row, registry, partial))
             except ValidationError as error:
                 errors.append(error)
         if errors:
             raise ValidationError(errors)
         return found
+
+    def _changed(self, row: Row, registry: Registry, partial: bool) -> Signature:
+        if not self.may_see_raw and HIDDEN in row.arguments:
+            raise ValidationError(_("%s: write anew what is hidden.") % row.task)
+        return signature_of(row, registry, partial=partial)
 
 
 def told(schedule: Schedule, runs: Iterable[datetime]) -> list[str]:
@@ -105,7 +126,3 @@ def _invocations(schedule: Schedule) -> tuple[Signature, ...]:
         return schedule.invocations if schedule.signatures else ()
     except DecodeError:
         return ()
-
-
-def _gets_results(kind: str, position: int, count: int) -> bool:
-    return (kind == Schedule.Kind.CHAIN and position > 0) or (kind == Schedule.Kind.CHORD and position == count - 1)

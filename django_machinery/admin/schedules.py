@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from datetime import datetime
+from typing import Any, ClassVar, TypeAlias
+from urllib.parse import urlencode
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import flatten_fieldsets
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import QuerySet
+from django.forms import SplitDateTimeField
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import NoReverseMatch, URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
@@ -15,28 +18,29 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from django_machinery.admin.base import permitted
+from django_machinery.admin import looks
+from django_machinery.admin.base import Listed, permitted
 from django_machinery.admin.invocations import Row
 from django_machinery.admin.schedule_form import ScheduleForm, told
 from django_machinery.exceptions import DecodeError, MachineryError
 from django_machinery.models import GroupMeta, Schedule, TaskState
+from django_machinery.models.fields import MomentField
 from django_machinery.scheduler import run_now
 
-if TYPE_CHECKING:
-    ModelAdmin = admin.ModelAdmin[Schedule]
-else:
-    ModelAdmin = admin.ModelAdmin
-
+LastRun: TypeAlias = tuple[str, int | None, str]
+"""The page of a run, as a model and a key, and how it stands; empty where this database does not know."""
 PREVIEWED = ("spec", "timezone", "dst_gap", "dst_overlap")
+PREVIEWED_TIMES = ("starts_at", "ends_at")
+"""Each a date and a time, as the form has them."""
 
 
 @admin.register(Schedule)
-class ScheduleAdmin(ModelAdmin):
+class ScheduleAdmin(Listed[Schedule]):
     """What is sent when. Schedules that the code declares are shown only."""
 
     form = ScheduleForm
     change_form_template = "admin/machinery/schedule/change_form.html"
-    list_display = ("name", "words", "enabled", "next_at", "last_run", "origin")
+    list_display = ("name", "words", "enabled", "next_run", "last_run", "origin")
     list_filter = ("enabled", "origin", "kind", "server")
     search_fields = ("name", "spec")
     actions = ("enable", "disable", "run_now")
@@ -68,7 +72,14 @@ class ScheduleAdmin(ModelAdmin):
         """`tasks` is no field of the table: the form adds it."""
         given = kwargs.pop("fields", None) or flatten_fieldsets(self.get_fieldsets(request, obj))
         fields = [field for field in given if field != "tasks"]
-        return super().get_form(request, obj, change, fields=fields, **kwargs)
+        form: Any = super().get_form(request, obj, change, fields=fields, **kwargs)
+        form.may_see_raw = permitted(request, "view_raw", "taskstate")
+        return form
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        changelist = super().get_changelist_instance(request)
+        changelist.result_list = _with_last_runs(list(changelist.result_list))
+        return changelist
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.preview)
@@ -89,12 +100,16 @@ class ScheduleAdmin(ModelAdmin):
         if not self.has_view_or_change_permission(request):
             raise PermissionDenied
         given = {name: request.GET[name][:255] for name in PREVIEWED if request.GET.get(name)}
-        schedule = Schedule(**given)
+        schedule = Schedule(**given, **{name: _typed(request, name) for name in PREVIEWED_TIMES})
         return JsonResponse({"words": schedule.words(), "runs": told(schedule, schedule.next_runs())})
 
     @admin.display(description=_("in words"))
     def words(self, schedule: Schedule) -> str:
         return schedule.words() if schedule.spec else "—"
+
+    @admin.display(description=_("next"), ordering="next_at")
+    def next_run(self, schedule: Schedule) -> SafeString | str:
+        return looks.ago(schedule.next_at if schedule.enabled else None)
 
     @admin.display(description=_("next five runs"))
     def next_runs(self, schedule: Schedule) -> SafeString | str:
@@ -106,7 +121,7 @@ class ScheduleAdmin(ModelAdmin):
     @admin.display(description=_("tasks"))
     def tasks(self, schedule: Schedule) -> SafeString | str:
         try:
-            rows = [Row.of(signature) for signature in schedule.invocations]
+            rows = [Row.masked(signature, schedule.server) for signature in schedule.invocations]
         except DecodeError as error:
             return str(error)
         return format_html_join(SafeString("<br>"), "{} {}", rows)
@@ -115,11 +130,14 @@ class ScheduleAdmin(ModelAdmin):
     def last_run(self, schedule: Schedule) -> SafeString | str:
         if schedule.last_at is None:
             return "—"
-        (at,), (model, key, state) = told(schedule, [schedule.last_at]), _result_of(schedule)
+        (at,), (model, key, state) = told(schedule, [schedule.last_at]), _last_run(schedule)
         try:
             link = reverse(f"admin:machinery_{model}_change", args=[key], current_app=self.admin_site.name)
         except NoReverseMatch:
-            return f"{at} {state}"
+            if not schedule.last_uuid or schedule.kind == Schedule.Kind.GROUP:
+                return f"{at} {state}"
+            find = reverse("admin:machinery_taskstate_find", current_app=self.admin_site.name)
+            link = f"{find}?{urlencode({'uuid': schedule.last_uuid})}"
         return format_html('<a href="{}">{}</a> {}', link, at, state)
 
     @admin.action(description=_("Enable"), permissions=["switch"])
@@ -161,14 +179,37 @@ class ScheduleAdmin(ModelAdmin):
             self.message_user(request, text % declared, messages.WARNING)
 
 
+def _typed(request: HttpRequest, name: str) -> datetime | None:
+    """A time that is being typed; None while it is none."""
+    field = SplitDateTimeField(required=False)
+    try:
+        typed = field.clean([request.GET.get(f"{name}_{place}", "") for place in (0, 1)])
+    except ValidationError:
+        return None
+    moment: datetime | None = MomentField().to_python(typed)
+    return moment
+
+
 def _is_declared(schedule: Schedule | None) -> bool:
     return schedule is not None and schedule.origin == Schedule.Origin.CODE
 
 
-def _result_of(schedule: Schedule) -> tuple[str, int | None, str]:
-    """The page of the last run, as a model and a key, and how it stands, where this database knows."""
-    if schedule.kind == Schedule.Kind.GROUP:
-        group = GroupMeta.objects.filter(uuid=schedule.last_uuid).first()
-        return ("groupmeta", group.pk, f"{group.total - group.remaining} / {group.total}") if group else ("", None, "")
-    state = TaskState.objects.filter(uuid=schedule.last_uuid).only("state").first()
-    return ("taskstate", state.pk, state.state) if state else ("", None, "")
+def _last_run(schedule: Schedule) -> LastRun:
+    (schedule,) = _with_last_runs([schedule]) if not hasattr(schedule, "last_run_found") else (schedule,)
+    found: LastRun = schedule.last_run_found  # type: ignore[attr-defined]
+    return found
+
+
+def _with_last_runs(schedules: list[Schedule]) -> list[Schedule]:
+    """The same, each with what this database knows of its last run."""
+    uuids = [schedule.last_uuid for schedule in schedules if schedule.last_uuid]
+    found: dict[str, LastRun] = {}
+    for uuid, key, total, remaining in GroupMeta.objects.filter(uuid__in=uuids).values_list(
+        "uuid", "pk", "total", "remaining"
+    ):
+        found[uuid] = ("groupmeta", key, f"{total - remaining} / {total}")
+    for uuid, key, state in TaskState.objects.filter(uuid__in=uuids).values_list("uuid", "pk", "state"):
+        found[uuid] = ("taskstate", key, state)
+    for schedule in schedules:
+        schedule.last_run_found = found.get(schedule.last_uuid, ("", None, ""))  # type: ignore[attr-defined]
+    return schedules

@@ -9,18 +9,19 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from django.db.models import Q, QuerySet, Value
+from django.db.models import Model, Q, QuerySet, Value
 from django.db.models.functions import StrIndex
 from django.db.models.lookups import GreaterThan
 
 from django_machinery.admin.shown import Shown
 from django_machinery.exceptions import MachineryError
 from django_machinery.handler import servers
+from django_machinery.protocol.json_text import encode_string
 
 if TYPE_CHECKING:
     from django_machinery.models import TaskState
@@ -31,17 +32,23 @@ WINDOW = 100_000
 HITS = 1_000
 """A search ends when it has found so many."""
 DECODED = 5_000
-"""Signatures that one search decodes at most, to look at single arguments."""
+"""Signatures that one search decodes at most: what contains the text may contain it outside of the arguments."""
+
+Row = TypeVar("Row", bound=Model)
 
 _UUID = re.compile(r"(?:\w+_)?[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE)
-_TEXTS = {"error": "error", "worker": "worker", "args": "signature"}
+_TEXTS = {"worker": "worker"}
 
 
 class Argument(NamedTuple):
-    """`args.key:value`: a parameter, or a key inside of its value, and the text that it has to contain."""
+    """`args.key:value`: a parameter, or a key inside of its value, and the text that it has to contain.
+
+    Without a path any value may contain it; `or_error`: or the error of the task.
+    """
 
     path: tuple[str, ...]
     text: str
+    or_error: bool = False
 
 
 class Query(NamedTuple):
@@ -64,13 +71,16 @@ class Query(NamedTuple):
                 indexed &= Q(name__in=_names(value))
             elif kind == "queue" and value:
                 scanned &= Q(queue=value)
+            elif kind == "error" and value:
+                scanned &= _contains("error", value) | Q(uuid__in=_failed_by(value))
             elif kind in _TEXTS and value:
                 scanned &= _contains(_TEXTS[kind], value)
-            elif kind.startswith("args.") and value:
+            elif kind.partition(".")[0] == "args" and value:
                 arguments.append(Argument(tuple(kind.split(".")[1:]), value))
-                scanned &= _contains("signature", _innermost(value))
+                scanned &= _contains("signature", _stored(value))
             else:
-                scanned &= _contains("signature", word) | _contains("error", word)
+                arguments.append(Argument((), word, or_error=True))
+                scanned &= _contains("signature", _stored(word)) | _contains("error", word)
         return cls(indexed, scanned, tuple(arguments))
 
     def narrow(self, rows: QuerySet[TaskState]) -> QuerySet[TaskState]:
@@ -83,7 +93,7 @@ class Query(NamedTuple):
         return rows.filter(id__in=list(ids))
 
 
-def newest(rows: QuerySet[TaskState]) -> QuerySet[TaskState]:
+def newest(rows: QuerySet[Row]) -> QuerySet[Row]:
     """The newest `WINDOW` of these rows."""
     edge = rows.order_by("-id").values_list("id", flat=True)[WINDOW : WINDOW + 1].first()
     return rows if edge is None else rows.filter(id__gt=edge)
@@ -124,33 +134,62 @@ def _names(text: str) -> list[str]:
     return [text, *(name for name in known_names() if text in name)]
 
 
-def _innermost(text: str) -> str:
-    """What of a value is in the signature's text as it stands: JSON would escape other characters."""
-    pieces: list[str] = re.findall(r"[\w .,:/@+-]+", text, re.ASCII)
-    return max(pieces, key=len, default="")
+def _failed_by(text: str) -> list[str]:
+    """The tasks, of the newest attempts, whose exception has the text in its dotted path."""
+    from django_machinery.models import Attempt
+
+    attempts = newest(Attempt.objects.all()).filter(_contains("exception", text)).order_by("-id")
+    return list(attempts.values_list("uuid", flat=True)[:HITS])
+
+
+def _stored(text: str) -> str:
+    """A text as the signature's JSON has it, with Go's escapes."""
+    return encode_string(text).decode()[1:-1]
 
 
 def _matching(rows: QuerySet[TaskState], arguments: Sequence[Argument]) -> list[int]:
     """The ids of rows with such arguments."""
-    columns = rows.values_list("id", "server", "signature")[:DECODED]
-    found = (id for id, server, signature in columns if _has(Shown(server, signature), arguments))
+    columns = rows.values_list("id", "server", "signature", "error")[:DECODED]
+    found = (id for id, server, signature, error in columns if _has(Shown(server, signature), error, arguments))
     return list(islice(found, HITS))
 
 
-def _has(shown: Shown, arguments: Sequence[Argument]) -> bool:
-    values = dict(shown.arguments or ())
-    return all(_holds(values, argument) for argument in arguments)
+def _has(shown: Shown, error: str, arguments: Sequence[Argument]) -> bool:
+    values = shown.arguments or []
+    return all(
+        (argument.or_error and argument.text in error) or _holds(values, argument.path, argument.text)
+        for argument in arguments
+    )
 
 
-def _holds(values: dict[str, str], argument: Argument) -> bool:
-    """Is the text in the value of that parameter, or in what is under these keys of it?"""
-    shown = values.get(argument.path[0])
-    if shown is None or len(argument.path) == 1:
-        return shown is not None and argument.text in shown
-    value: Any = json.loads(shown)
-    for key in argument.path[1:]:
-        value = value.get(key, _ABSENT) if isinstance(value, dict) else _ABSENT
-    return value is not _ABSENT and argument.text in json.dumps(value, ensure_ascii=False)
+def _holds(values: Sequence[tuple[str, str]], path: Sequence[str], text: str) -> bool:
+    """Is the text in any value, or in that of a parameter, or in what is under these keys of it?"""
+    if not path:
+        return any(_tells(value, text) for _name, value in values)
+    return any(_tells(value, text, path[1:]) for name, value in values if name == path[0])
 
 
-_ABSENT = object()
+def _tells(shown: str, text: str, keys: Sequence[str] = ()) -> bool:
+    """Is the text in a value as it is shown, JSON or `***`, or in one of the texts within?"""
+    try:
+        value: Any = json.loads(shown)
+    except ValueError:
+        return not keys and text in shown
+    for key in keys:
+        if not isinstance(value, dict) or key not in value:
+            return False
+        value = value[key]
+    return text in json.dumps(value, ensure_ascii=False) or any(text in leaf for leaf in _leaves(value))
+
+
+def _leaves(value: Any) -> Iterator[str]:
+    """The texts in a value, keys included, as they are."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield key
+            yield from _leaves(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _leaves(item)
+    elif isinstance(value, str):
+        yield value

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import BadRequest, PermissionDenied
 from django.db.models import Case, F, QuerySet, TextField, Value, When
 from django.db.models.functions import Length
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -19,21 +19,23 @@ from django.utils.translation import gettext_lazy as _
 from django_machinery import control
 from django_machinery.admin import dashboard, looks, task_page
 from django_machinery.admin.actions import OperatorAction
-from django_machinery.admin.base import OperatorAdmin
+from django_machinery.admin.base import NUL, OperatorAdmin
+from django_machinery.admin.changelist import KeysetChangeList
 from django_machinery.admin.filters import (
     NameFilter,
     QueueFilter,
     ReasonFilter,
-    SentFilter,
     StateFilter,
     WorkerFilter,
 )
-from django_machinery.admin.search import HITS, WINDOW, Query
+from django_machinery.admin.search import DECODED, HITS, WINDOW, Query
 from django_machinery.admin.shown import Shown
+from django_machinery.admin.time_filters import ExceptionFilter, FailedFilter, SentFilter
 from django_machinery.exceptions import MachineryError
 from django_machinery.handler import servers
 from django_machinery.inspector import Inspector
 from django_machinery.models import TaskState
+from django_machinery.protocol.states import FINAL
 
 if TYPE_CHECKING:
     from django_machinery.server import Server
@@ -46,6 +48,8 @@ NEWEST = 100
 Found: TypeAlias = tuple[str, Any, str]
 """A server's alias, a state of its backend, and the error as it may be shown."""
 
+_TIMES = '<span class="mq-word">{} </span>{}<span class="mq-under"><span class="mq-word">{} </span>{}</span>'
+"""The words stand where a narrow page has no headings."""
 _SHORT = Case(When(length__lte=LONGEST_IN_LIST, then=F("signature")), default=Value(""), output_field=TextField())
 
 
@@ -61,11 +65,22 @@ def _delete(server: Server, uuids: Sequence[Any], by: str) -> int:
     return control.delete(server, uuids)
 
 
+def _unfinished(tasks: QuerySet[TaskState]) -> QuerySet[TaskState]:
+    return tasks.exclude(state__in=FINAL)
+
+
 ACTIONS = (
     OperatorAction("retry", _("Run again"), "retry", control.retry),
     OperatorAction("run_now", _("Run now"), "run_now", _run_now),
-    OperatorAction("cancel", _("Cancel"), "cancel", control.cancel, destroys=True),
-    OperatorAction("cancel_hard", _("Cancel, ending the process if need be"), "cancel", _cancel_hard, destroys=True),
+    OperatorAction("cancel", _("Cancel"), "cancel", control.cancel, destroys=True, unfinished=_unfinished),
+    OperatorAction(
+        "cancel_hard",
+        _("Cancel, ending the process if need be"),
+        "cancel",
+        _cancel_hard,
+        destroys=True,
+        unfinished=_unfinished,
+    ),
     OperatorAction("remove", _("Delete"), "remove", _delete, destroys=True),
 )
 
@@ -76,11 +91,14 @@ class TaskStateAdmin(OperatorAdmin[TaskState]):
 
     list_display = ("state_column", "task_column", "place", "times", "age")
     list_display_links = None
-    list_filter = (StateFilter, SentFilter, ReasonFilter, NameFilter, QueueFilter, WorkerFilter)
+    list_filter = (
+        StateFilter, SentFilter, FailedFilter, ExceptionFilter, ReasonFilter, NameFilter, QueueFilter, WorkerFilter
+    )  # fmt: skip
     search_fields = ("uuid",)  # makes Django show the box; `get_search_results` says what it finds
     search_help_text = _(
         "A UUID, or words from arguments and errors, or name:…, queue:…, worker:…, error:…, args:…, args.key:value. "
-        "Arguments and errors are searched in the newest {window:,} tasks that the filters leave, up to {hits:,} hits."
+        "Arguments and errors are searched in the newest {window:,} tasks that the filters leave, up to {hits:,} hits; "
+        "arguments in the newest {decoded:,} of them that have the text anywhere."
     )
     actions = ACTIONS
     change_list_template = "admin/machinery/taskstate/change_list.html"
@@ -112,9 +130,15 @@ class TaskStateAdmin(OperatorAdmin[TaskState]):
     ) -> tuple[QuerySet[TaskState], bool]:
         return (Query.parse(search_term).narrow(queryset) if search_term else queryset), False
 
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[KeysetChangeList]:
+        return KeysetChangeList
+
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         changelist = super().get_changelist_instance(request)
-        changelist.search_help_text = str(self.search_help_text).format(window=WINDOW, hits=HITS)
+        changelist.search_help_text = str(self.search_help_text).format(window=WINDOW, hits=HITS, decoded=DECODED)
+        if any(name in changelist.filter_params for name in ("queue", "worker")):
+            changelist.note = _("Of the queue and the worker, the newest {window:,} tasks of the other filters.")
+            changelist.note = str(changelist.note).format(window=WINDOW)
         if request.method == "GET":
             changelist.result_list = changelist.result_list.annotate(length=Length("signature")).annotate(short=_SHORT)
         return changelist
@@ -147,6 +171,8 @@ class TaskStateAdmin(OperatorAdmin[TaskState]):
         if not self.may(request, "view"):
             raise PermissionDenied
         uuid = request.GET.get("uuid", "").strip()
+        if NUL in uuid:
+            raise BadRequest("a NUL in a UUID")
         here = TaskState.objects.filter(uuid=uuid).values_list("id", flat=True).first() if uuid else None
         if here is not None:
             return HttpResponseRedirect(self.url("change", here))
@@ -170,17 +196,17 @@ class TaskStateAdmin(OperatorAdmin[TaskState]):
     @admin.display(description=_("task"))
     def task_column(self, task: TaskState) -> SafeString:
         link, name = self.url("change", task.pk), task.name or task.uuid
-        return format_html(looks.NAMED, link, name, _args(task))
+        return format_html(looks.NAMED, link, looks.breakable(name), _args(task))
 
     @admin.display(description=_("queue, worker"))
     def place(self, task: TaskState) -> SafeString:
-        return format_html('{}<span class="mq-under" title="{}">{}</span>', task.queue, task.worker, task.worker)
+        return format_html('{}<span class="mq-under mq-whole">{}</span>', task.queue, looks.breakable(task.worker))
 
     @admin.display(description=_("wait, run"))
     def times(self, task: TaskState) -> SafeString:
         waited = looks.duration(looks.between(_due(task), task.started_at))
         ran = looks.duration(looks.between(task.started_at, task.finished_at))
-        return format_html('{}<span class="mq-under">{}</span>', waited, ran)
+        return format_html(_TIMES, _("waited"), waited, _("ran"), ran)
 
     @admin.display(description=_("sent"))
     def age(self, task: TaskState) -> str:
@@ -204,7 +230,9 @@ class TaskStateAdmin(OperatorAdmin[TaskState]):
 
 
 def _due(task: TaskState) -> Any:
-    """From when on a task waited for a worker."""
+    """From when on a task waited for a worker; None for a later attempt, of which its own page knows more."""
+    if task.attempt > 1:
+        return None
     return max(task.created_at, task.eta) if task.eta else task.created_at
 
 

@@ -12,11 +12,13 @@ from django.utils.formats import number_format
 from django.utils.safestring import SafeString
 
 from django_machinery.admin import dashboard, looks
+from django_machinery.admin.changelist import OLDER_THAN
 from django_machinery.admin.shown import Shown
 
 register = template.Library()
 register.filter("ago", looks.ago)
 register.filter("clock", looks.clock)
+register.filter("breakable", looks.breakable)
 
 
 @register.inclusion_tag("admin/machinery/_dashboard.html", takes_context=True)
@@ -68,13 +70,13 @@ def older_page(changelist: Any) -> str:
     rows = list(changelist.result_list)
     if len(rows) < changelist.list_per_page:
         return ""
-    return str(changelist.get_query_string({"id__lt": rows[-1].pk}, remove=["p"]))
+    return str(changelist.get_query_string({OLDER_THAN: rows[-1].pk}))
 
 
 @register.simple_tag
 def newest_page(changelist: Any) -> str:
     """The address of the first page; "" on that."""
-    return str(changelist.get_query_string(remove=["id__lt"])) if "id__lt" in changelist.params else ""
+    return str(changelist.get_query_string()) if changelist.older_than is not None else ""
 
 
 def _site(name: str) -> AdminSite:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from django.utils.translation import gettext as _
 
 from django_machinery.admin import looks
+from django_machinery.admin.actions import ACT_ON_FILTER
 from django_machinery.admin.shown import Shown
-from django_machinery.models import Attempt, Schedule, TaskState
+from django_machinery.models import Attempt, Message, Schedule, TaskState
+from django_machinery.protocol.retry import fibonacci_next
 from django_machinery.protocol.states import FINAL, PENDING, RETRY, SUCCESS
 
 if TYPE_CHECKING:
@@ -51,46 +53,89 @@ def context(task: TaskState, actions: Sequence[OperatorAction]) -> dict[str, Any
     """The variables of the template."""
     shown = Shown.of(task)
     attempts = list(Attempt.objects.filter(uuid=task.uuid).order_by("-generation", "-number")[:NEIGHBOURS])
+    earlier = [each for each in attempts[::-1] if each.generation == task.generation and each.number < task.attempt]
+    due = _due(task, earlier, shown.signature)
+    started = _own_start(task, earlier)
     return {
         "task": task,
         "final": task.state in FINAL,
         "actions": [action for action in actions if _sensible(action.name, task)],
-        "steps": _timed(_steps(task, list(reversed(attempts)))),
-        "attempts": [_attempt(attempt, shown) for attempt in attempts],
+        "steps": _timed(_steps(task, earlier, due)),
+        "attempts": [_attempt(attempt, shown, task.generation) for attempt in attempts],
         "arguments": [(name, looks.pretty(value)) for name, value in shown.arguments or ()],
         "results": _results(task, shown),
         "error": shown.text(task.error),
         "traceback": shown.text(task.traceback),
-        "progress": _progress(task),
+        "progress": _progress(task, shown),
         "links": _with_states(list(_links(task, shown.signature))),
         "schedule": Schedule.objects.filter(pk=task.schedule_id).first() if task.schedule_id else None,
-        "waited": looks.duration(looks.between(max(task.created_at, task.eta or task.created_at), task.started_at)),
-        "ran": looks.duration(looks.between(task.started_at, task.finished_at)),
+        "waited": looks.duration(looks.between(due, started)),
+        "ran": looks.duration(looks.between(started, task.finished_at)),
     }
 
 
 def _sensible(action: str, task: TaskState) -> bool:
     """Would that action change anything?"""
     if task.state in FINAL:
-        return action in ("retry", "remove")
-    return action in ("cancel", "cancel_hard") or (action == "run_now" and task.state in (PENDING, RETRY))
+        return action == "remove" or (action == "retry" and task.name != ACT_ON_FILTER)
+    waits = task.state in (PENDING, RETRY)
+    return action == "cancel" or (action == "run_now" and waits) or (action == "cancel_hard" and not waits)
 
 
-def _steps(task: TaskState, attempts: Sequence[Attempt]) -> Iterator[Step]:
+def _steps(task: TaskState, earlier: Sequence[Attempt], due: datetime | None) -> Iterator[Step]:
+    """What happened since it was sent, or started anew; `earlier`: the attempts before the present one."""
+    started = _own_start(task, earlier)
     yield Step(_("Sent"), task.created_at, "pending", _("to queue %s") % task.queue)
-    if task.eta and task.eta > task.created_at:
+    if task.eta and task.created_at < task.eta and (earlier or not started or task.eta <= started):
         yield Step(_("Due"), task.eta, "pending")
-    for attempt in attempts:
-        if attempt.generation == task.generation and attempt.outcome == "retry":
-            note = " ".join(filter(None, (attempt.exception, attempt.worker)))
-            yield Step(_("Attempt %d failed") % attempt.number, attempt.ended_at, "retry", note)
-    if task.received_at:
+    for attempt in earlier:
+        yield from _earlier_steps(attempt)
+    if earlier and due and (not started or due <= started):  # else it was run before its time
+        yield Step(_("Due"), due, "pending", _("attempt %d") % task.attempt)
+    if started:
+        if task.received_at:
+            yield Step(_("Received"), task.received_at, "received", task.worker)
+        yield Step(_("Started"), started, "started", _("attempt %d") % task.attempt)
+    elif task.received_at and not earlier:
         yield Step(_("Received"), task.received_at, "received", task.worker)
-    if task.started_at:
-        yield Step(_("Started"), task.started_at, "started", _("attempt %d") % task.attempt)
     if task.finished_at:
         label = _("Succeeded") if task.state == SUCCESS else _("Failed")
         yield Step(label, task.finished_at, task.state.lower(), task.reason)
+
+
+def _earlier_steps(attempt: Attempt) -> Iterator[Step]:
+    """An attempt after which the task was to run again."""
+    if attempt.started_at:
+        yield Step(_("Started"), attempt.started_at, "started", _("attempt %d") % attempt.number)
+    asked = attempt.outcome == "retry"
+    label = _("Attempt %d asked to be run later") if asked else _("Attempt %d failed")
+    note = " ".join(filter(None, (attempt.exception, attempt.worker)))
+    yield Step(label % attempt.number, attempt.ended_at, "retry", note)
+
+
+def _own_start(task: TaskState, earlier: Sequence[Attempt]) -> datetime | None:
+    """When the present attempt began: until it has, the row has the times of the one before."""
+    return None if task.started_at in {attempt.started_at for attempt in earlier} else task.started_at
+
+
+def _due(task: TaskState, earlier: Sequence[Attempt], signature: Signature | None) -> datetime | None:
+    """From when on the present attempt waited for a worker; None where nobody can tell.
+
+    After an error that is as long after as `followups.again` says. How long a task asked to rest is known only while
+    its message waits in this database.
+    """
+    if not earlier:
+        return max(task.created_at, task.eta or task.created_at)
+    if task.state == RETRY:
+        waiting = Message.objects.filter(uuid=task.uuid).values_list("due_at", flat=True).first()
+        if waiting is not None:
+            return waiting
+    if signature is None or earlier[-1].outcome == "retry":
+        return None
+    seconds = signature.retry_timeout
+    for attempt in earlier:
+        seconds = fibonacci_next(seconds) if attempt.outcome != "retry" else seconds
+    return earlier[-1].ended_at + timedelta(seconds=seconds)
 
 
 def _timed(steps: Iterator[Step]) -> list[Step]:
@@ -101,9 +146,11 @@ def _timed(steps: Iterator[Step]) -> list[Step]:
     return ordered
 
 
-def _attempt(attempt: Attempt, shown: Shown) -> dict[str, Any]:
+def _attempt(attempt: Attempt, shown: Shown, generation: int) -> dict[str, Any]:
+    label = _("Attempt %(attempt)d of run %(run)d") if generation else _("Attempt %(attempt)d")
     return {
         "row": attempt,
+        "label": label % {"attempt": attempt.number, "run": attempt.generation + 1},
         "took": looks.duration(looks.between(attempt.started_at, attempt.ended_at)),
         "error": shown.text(attempt.error),
         "traceback": shown.text(attempt.traceback),
@@ -124,12 +171,12 @@ def _json(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False)
 
 
-def _progress(task: TaskState) -> dict[str, Any] | None:
+def _progress(task: TaskState, shown: Shown) -> dict[str, Any] | None:
     if task.progress_done is None:
         return None
     total = task.progress_total
     share = min(100, round(100 * task.progress_done / total)) if total else None
-    return {"done": task.progress_done, "total": total, "share": share, "note": task.progress_note}
+    return {"done": task.progress_done, "total": total, "share": share, "note": shown.text(task.progress_note)}
 
 
 def _links(task: TaskState, signature: Signature | None) -> Iterator[Link]:

@@ -47,7 +47,7 @@ class WorkerProcessAdmin(OperatorAdmin[WorkerProcess]):
     @admin.display(description=_("process"))
     def process(self, worker: WorkerProcess) -> SafeString:
         link = self.url("change", worker.pk)
-        return format_html(looks.NAMED, link, f"{worker.host}:{worker.pid}", worker.tag)
+        return format_html(looks.NAMED, link, looks.breakable(f"{worker.host}:{worker.pid}"), worker.tag)
 
     @admin.display(description=_("state"))
     def life(self, worker: WorkerProcess) -> SafeString:
@@ -72,5 +72,5 @@ class WorkerProcessAdmin(OperatorAdmin[WorkerProcess]):
 
 def _running(worker: WorkerProcess) -> list[TaskState]:
     """What it runs just now."""
-    running = TaskState.objects.filter(state__in=("RECEIVED", "STARTED"), worker=worker.token)
+    running = TaskState.objects.filter(state__in=("RECEIVED", "STARTED"), worker=worker.name)
     return list(running.defer("results", "traceback").order_by("-id")[:RECENT])

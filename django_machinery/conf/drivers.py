@@ -45,6 +45,17 @@ DRIVERS: Mapping[str, Mapping[str, str]] = {
 }
 """scheme -> kind -> dotted path of the class, called as `cls(url, config)`; "extra" names the extra that it needs."""
 
+ORIGINALS: Mapping[str, tuple[Kind, ...]] = {
+    "amqp": ("broker", "backend"),
+    "amqps": ("broker", "backend"),
+    "gcppubsub": ("broker",),
+    "https": ("broker", "backend"),
+    "memcache": ("backend",),
+    "mongodb": ("backend",),
+    "mongodb+srv": ("backend",),
+}
+"""What else the original has, by scheme; `https` is SQS or DynamoDB. (Go: factories.go)"""
+
 
 def driver_path(scheme: str, kind: Kind, config: ServerConfig) -> tuple[str, str]:
     """The dotted path of a driver's class and the extra that it needs ("": none); `config.drivers` come first.
@@ -55,6 +66,9 @@ def driver_path(scheme: str, kind: Kind, config: ServerConfig) -> tuple[str, str
     paths = known.get(scheme, {})
     if kind not in paths:
         schemes = [name for name, offered in known.items() if kind in offered]
+        if kind in ORIGINALS.get(scheme, ()):
+            text = f"The {kind} of Go's machinery for the scheme {scheme!r} is not part of this version"
+            raise ConfigurationError(f"{text}. There are: {', '.join(sorted(schemes))}.")
         raise ConfigurationError(f"There is no {kind} for the scheme {scheme!r}. {nearest(scheme, schemes)}")
     return paths[kind], paths.get("extra", "")
 

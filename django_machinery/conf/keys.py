@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 from django_machinery.conf.kinds import (
+    ARGUMENTS,
     COUNT,
     COUNT_OR_ZERO,
     DRIVER_MAP,
@@ -15,6 +16,8 @@ from django_machinery.conf.kinds import (
     FLAG,
     NAME,
     NAMES,
+    QUEUE,
+    QUEUES,
     TEXT,
     URL,
     WAIT,
@@ -51,10 +54,10 @@ class ServerConfig:
     broker: str = _key("orm://default", URL, "Where messages wait for workers.", "Broker")
     result_backend: str = _key("orm://default", URL, "Where states and results are kept.", "ResultBackend")
     lock: str = _key("orm://default", URL, "Where locks are kept.", "Lock")
-    default_queue: str = _key("machinery_tasks", NAME, "The queue of tasks that name none.", "DefaultQueue")
+    default_queue: str = _key("machinery_tasks", QUEUE, "The queue of tasks that name none.", "DefaultQueue")
     queues: tuple[str, ...] = _key(
         (),
-        NAMES,
+        QUEUES,
         "The queues that `runworker` consumes, the most urgent first. Empty: `DEFAULT_QUEUE`.",
         "NewCustomQueueWorker(queue)",
     )
@@ -140,19 +143,19 @@ class ServerConfig:
         "Redis.Wait",
     )
     redis_read_timeout: float = _key(
-        15.0,
+        2.0,
         DURATION,
         "Redis: how long an answer may take, in seconds; never longer than half of `LEASE`, or two seconds.",
         "Redis.ReadTimeout",
     )
     redis_write_timeout: float = _key(
-        15.0,
+        2.0,
         DURATION,
         "Redis: how long sending may take, in seconds. The longer one of the two counts for both.",
         "Redis.WriteTimeout",
     )
     redis_connect_timeout: float = _key(
-        15.0,
+        2.0,
         DURATION,
         "Redis: how long connecting may take, in seconds; bounded as an answer is.",
         "Redis.ConnectTimeout",
@@ -166,7 +169,7 @@ class ServerConfig:
     redis_delayed_tasks_poll_period: int | None = _key(
         None,
         COUNT | None,
-        "Redis: milliseconds between two looks at the delayed messages. None: as often as the worker looks, 50.",
+        "Redis: milliseconds between two looks at the delayed messages. None: when the next one is due, and every 40.",
         "Redis.DelayedTasksPollPeriod",
     )
     redis_delayed_tasks_key: str = _key(
@@ -197,6 +200,48 @@ class ServerConfig:
         "those messages.",
     )
 
+    multiple_broker_separator: str = _key(
+        "", TEXT, "AMQP: what stands between the URLs of several brokers in `BROKER`.", "MultipleBrokerSeparator"
+    )
+    amqp_exchange: str = _key(
+        "machinery_exchange", TEXT, "AMQP: the exchange that messages are sent to.", "AMQP.Exchange"
+    )
+    amqp_exchange_type: str = _key("direct", NAME, "AMQP: the type of the exchange.", "AMQP.ExchangeType")
+    amqp_queue_declare_args: Mapping[str, Any] = _key(
+        {}, ARGUMENTS, "AMQP: further arguments with which queues are declared.", "AMQP.QueueDeclareArgs"
+    )
+    amqp_queue_binding_args: Mapping[str, Any] = _key(
+        {}, ARGUMENTS, "AMQP: further arguments with which queues are bound to the exchange.", "AMQP.QueueBindingArgs"
+    )
+    amqp_binding_key: str = _key(
+        "machinery_task", TEXT, "AMQP: the key that binds the default queue to the exchange.", "AMQP.BindingKey"
+    )
+    amqp_prefetch_count: int = _key(
+        3, COUNT_OR_ZERO, "AMQP: how many messages a worker holds before they run. 0: any number.", "AMQP.PrefetchCount"
+    )
+    amqp_auto_delete: bool = _key(
+        False, FLAG, "AMQP: queues of delayed messages end with their last consumer.", "AMQP.AutoDelete"
+    )
+    amqp_delayed_queue: str = _key(
+        "", TEXT, "AMQP: the queue of the delayed messages. Empty: one for each delay.", "AMQP.DelayedQueue"
+    )
+    sqs_wait_time_seconds: int = _key(
+        0, COUNT_OR_ZERO, "SQS: how long a request waits for messages, in seconds.", "SQS.WaitTimeSeconds"
+    )
+    sqs_visibility_timeout: int | None = _key(
+        None,
+        COUNT_OR_ZERO | None,
+        "SQS: how long a message that was received is hidden, in seconds. None: what the queue itself says.",
+        "SQS.VisibilityTimeout",
+    )
+    sqs_visibility_heartbeat: bool = _key(
+        False, FLAG, "SQS: messages stay hidden for as long as their task runs.", "SQS.VisibilityHeartBeat"
+    )
+    task_states_table: str = _key(
+        "task_states", NAME, "DynamoDB: the table of the tasks' states.", "DynamoDB.TaskStatesTable"
+    )
+    group_metas_table: str = _key("group_metas", NAME, "DynamoDB: the table of the groups.", "DynamoDB.GroupMetasTable")
+
     @property
     def limits(self) -> Limits:
         """The bounds within which messages are decoded."""
@@ -223,6 +268,11 @@ class Key:
     def attribute(self) -> str:
         """Its name in `ServerConfig`."""
         return self.name.lower()
+
+    @property
+    def secret(self) -> bool:
+        """Is no value of it to be shown, whatever it looks like?"""
+        return any(word in self.attribute for word in MASKED)
 
 
 KEYS: Mapping[str, Key] = {

@@ -11,6 +11,9 @@ from typing import Any
 from django_machinery.conf.urls import parse_url, redact_refused
 from django_machinery.exceptions import ConfigurationError
 
+LONGEST_QUEUE = 255
+"""Characters of the name of a queue that the tables hold."""
+
 
 @dataclass(frozen=True, slots=True)
 class Kind:
@@ -47,10 +50,19 @@ def _name(value: Any) -> str:
     return _text(value)
 
 
-def _names(value: Any) -> tuple[str, ...]:
-    if not isinstance(value, Sequence) or isinstance(value, str | bytes):
+def _queue(value: Any) -> str:
+    if len(_name(value)) > LONGEST_QUEUE:
         raise ValueError
-    return tuple(map(_name, value))
+    return _name(value)
+
+
+def _list_of(convert: Callable[[Any], str]) -> Callable[[Any], tuple[str, ...]]:
+    def convert_all(value: Any) -> tuple[str, ...]:
+        if not isinstance(value, Sequence) or isinstance(value, str | bytes):
+            raise ValueError
+        return tuple(map(convert, value))
+
+    return convert_all
 
 
 def _seconds(value: Any) -> float:
@@ -105,7 +117,15 @@ def _drivers(value: Any) -> dict[str, dict[str, str]]:
 def _weights(value: Any) -> dict[str, int]:
     if not isinstance(value, Mapping):
         raise ValueError
-    return {_name(queue): _at_least(1, _count)(weight) for queue, weight in value.items()}
+    return {_queue(queue): _at_least(1, _count)(weight) for queue, weight in value.items()}
+
+
+def _arguments(value: Any) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ValueError
+    if not all(isinstance(argument, str | bool | int | float) for argument in value.values()):
+        raise ValueError
+    return {_name(name): argument for name, argument in value.items()}
 
 
 def _driver(value: Any) -> dict[str, str]:
@@ -126,7 +146,9 @@ def shown(value: Any) -> str:
 URL = Kind("a URL: scheme://...", _url)
 TEXT = Kind("text", _text)
 NAME = Kind("a name: text without spaces at its ends", _name)
-NAMES = Kind("a list of names", _names, list)
+NAMES = Kind("a list of names", _list_of(_name), list)
+QUEUE = Kind(f"the name of a queue: up to {LONGEST_QUEUE} characters without spaces at their ends", _queue)
+QUEUES = Kind(f"a list of names of queues, each of up to {LONGEST_QUEUE} characters", _list_of(_queue), list)
 DURATION = Kind("a number of seconds above 0, or a timedelta", _at_least(0, _seconds, open_end=True), float)
 WAIT = Kind("a number of seconds from 0 on, or a timedelta", _at_least(0, _seconds), float)
 WHOLE_SECONDS = Kind("a whole number of seconds from 1 on, or a timedelta", _at_least(1, _whole_seconds), int)
@@ -134,4 +156,5 @@ COUNT = Kind("a whole number from 1 on", _at_least(1, _count), int)
 FLAG = Kind("True or False", _flag, bool)
 COUNT_OR_ZERO = Kind("a whole number from 0 on", _at_least(0, _count), int)
 WEIGHTS = Kind('a dict {"queue": a whole number from 1 on}', _weights, dict)
+ARGUMENTS = Kind('a dict {"name": text, a number, True or False}', _arguments, dict)
 DRIVER_MAP = Kind('a dict {"scheme": {"broker": "dotted.Class", "backend": ..., "lock": ..., "extra": ...}}', _drivers)

@@ -26,6 +26,8 @@ class Fault(Enum):
     NO_DEFAULT = "no default"
     """MACHINERY has aliases, but no "default"."""
     UNKNOWN_KEY = "unknown key"
+    UNKNOWN_NAME = "unknown name"
+    """A file names what is no setting: another program may read it."""
     WRONG_VALUE = "wrong value"
     BAD_URL = "bad URL"
 
@@ -83,11 +85,15 @@ def server_problems(where: str, given: Any) -> Iterator[Problem]:
 
 def nearest(word: str, known: list[str]) -> str:
     """A hint: what was probably meant, or what there is."""
-    matches = get_close_matches(word.lower(), [name.lower() for name in known], 1)
-    for name in known:
-        if matches == [name.lower()]:
-            return f"Did you mean {name!r}?"
+    if match := closest(word, known):
+        return f"Did you mean {match!r}?"
     return f"There are: {', '.join(sorted(known))}." if known else ""
+
+
+def closest(word: str, known: list[str]) -> str | None:
+    """What was probably meant, if anything was."""
+    matches = get_close_matches(word.lower(), [name.lower() for name in known], 1)
+    return next((name for name in known if matches == [name.lower()]), None)
 
 
 def _configured() -> Any:
@@ -120,7 +126,8 @@ def _accepts(key: Key, value: Any) -> bool:
 
 def _wrong_value(where: str, key: Key, value: Any) -> Problem:
     fault = Fault.BAD_URL if key.kind is URL else Fault.WRONG_VALUE
-    return Problem(fault, f"{where}[{key.name!r}] must be {key.kind.words}, not {shown(value)}.")
+    given = type(value).__name__ if key.secret else shown(value)
+    return Problem(fault, f"{where}[{key.name!r}] must be {key.kind.words}, not {given}.")
 
 
 @receiver(setting_changed)

@@ -11,7 +11,7 @@ HIDDEN = "***"
 _URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)(?:://(?P<rest>\S*))?", re.IGNORECASE)
 # Whatever comes before "://": a misspelt scheme must not show what a right one hides.
 _AT_THE_START = re.compile(r"\A(?P<start>[^\s:]*://)(?P<credentials>(?s:.)*)@")
-_ANYWHERE = re.compile(r"(?P<start>://)(?P<credentials>\S*)@")
+_ANYWHERE = re.compile(r"(?P<start>(?:socket)?://)(?P<credentials>\S*)@", re.IGNORECASE)
 _SECRET_NAME = (
     r"\w*(?:password|passwd|passphrase|pwd|secret|token|credential|signature)\w*"
     r"|(?:\w+_)?(?:pass|auth|key|sig|apikey)(?:_\w+)?"
@@ -33,8 +33,9 @@ def parse_url(url: str) -> tuple[str, str]:
 def redact(text: str) -> str:
     """A URL, a libpq "key=value" string or a message that holds one, fit to be shown: its secrets are hidden.
 
-    A user without a password is hidden too: Go's Redis URLs carry the password there. Credentials are taken to reach to
-    the last "@", so that a password that should have been percent-encoded does not show either.
+    A user without a password is hidden too: Go's Redis URLs carry the password there. So is all in front of the path of
+    a socket, where a password stands alone. Credentials are taken to reach to the last "@", so that a password that
+    should have been percent-encoded does not show either.
     """
     text = _AT_THE_START.sub(_hide_credentials, text)
     return _SECRET.sub(rf"\g<name>{HIDDEN}", _ANYWHERE.sub(_hide_credentials, text))
@@ -48,4 +49,5 @@ def redact_refused(text: str) -> str:
 
 def _hide_credentials(match: re.Match[str]) -> str:
     user, separator, _ = match["credentials"].partition(":")
-    return f"{match['start']}{user}:{HIDDEN}@" if separator else f"{match['start']}{HIDDEN}@"
+    leads_to_socket = match["start"].lower().endswith("socket://") or match.string.startswith("/", match.end())
+    return f"{match['start']}{user}:{HIDDEN}@" if separator and not leads_to_socket else f"{match['start']}{HIDDEN}@"

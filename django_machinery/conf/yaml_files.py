@@ -1,154 +1,129 @@
-"""The original's YAML file as settings, and following what becomes of it while workers run."""
+"""The original's YAML file as settings."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import logging
 import os
-import threading
-import time
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
-
-from django_machinery.conf.original import from_document
-from django_machinery.conf.reading import server_config, server_problems
+from django_machinery.conf.inheritance import handing_down, inherited
+from django_machinery.conf.original import NAMES_IN_FILE, from_document
+from django_machinery.conf.reading import Fault, Problem, closest, server_problems
 from django_machinery.exceptions import ConfigurationError
 
-LOOK_EVERY = 2.0
-"""Seconds between two looks at the file."""
-TUNABLE = frozenset(
-    {
-        "CONCURRENCY",
-        "MAX_CRASHES",
-        "MAX_MESSAGE_BYTES",
-        "MAX_MESSAGE_DEPTH",
-        "MAX_MESSAGE_ELEMENTS",
-        "MAX_THREADS",
-        "REDIS_NORMAL_TASKS_POLL_PERIOD",
-        "RESULTS_EXPIRE_IN",
-        "SHUTDOWN_TIMEOUT",
-    }
-)
-"""What may change while workers run; everything else needs a restart."""
-
-logger = logging.getLogger("django_machinery.settings")
+Stamp = tuple[int, int, int]
+"""What tells two versions of a file apart."""
 
 
 class FileSettings(dict[str, Any]):
     """The settings of one server, and the file that they come from."""
 
-    def __init__(self, values: Mapping[str, Any], path: Path, *, reload: bool) -> None:
+    def __init__(
+        self,
+        values: Mapping[str, Any],
+        path: Path,
+        *,
+        reload: bool = True,
+        unknown: tuple[Problem, ...] = (),
+        stamp: Stamp | None = None,
+    ) -> None:
         super().__init__(values)
         self.path = path
         self.reload = reload
+        self.unknown = unknown
+        """The names in the file that mean nothing here."""
+        self.stamp = stamp
+        """The version of the file, where it is known."""
+
+
+FILES: dict[Path, FileSettings] = {}
+"""What this process has accepted of the files that it has read."""
 
 
 def from_yaml(path: str | os.PathLike[str], reload: bool = True) -> FileSettings:
     """The settings of one server, for MACHINERY, from the original's YAML file. Needs the extra `yaml`.
 
-    With `reload` a worker takes up changes of `TUNABLE` settings within seconds, by replacing its processes; of other
+    With `reload` a worker takes up changes of tunable settings within seconds, by replacing its processes; of other
     settings it says that they need a restart. A file that cannot be used any more changes nothing, and the log says
     why. (Go: config.NewFromYaml, which ends reading after 1,000 bytes: keep a file that both read shorter than that.)
 
     Raises ConfigurationError.
     """
-    file = Path(path).resolve()
-    accepted = os.environ.get(_variable(file))
-    values = _read(file) if accepted is None else json.loads(accepted)
-    return FileSettings(values, file, reload=reload)
+    file = Path(path).absolute()  # links are not resolved: a new version may come as another target
+    values = inherited().get(str(file))
+    current = read(file) if values is None else FileSettings(values, file)
+    current.reload = reload
+    FILES.setdefault(file, current)
+    return current
 
 
-def follow(alias: str, changed: Callable[[], object]) -> None:
-    """Take up changes of the file behind that server, if there is one, for as long as this process runs.
-
-    `changed` is called, in another thread, when `server_config(alias)` has become another. Processes that are started
-    from now on get the same settings as this one, whatever the file then says.
-    """
-    current = settings.MACHINERY.get(alias) if isinstance(getattr(settings, "MACHINERY", None), Mapping) else None
-    if isinstance(current, FileSettings) and current.reload:
-        follower = Follower(alias, current, changed)
-        threading.Thread(target=follower.run, name="machinery-settings", daemon=True).start()
+def handed_down() -> AbstractContextManager[tuple[dict[str, str], tuple[int, ...]]]:
+    """What a child needs to work with this process's settings: variables, and descriptors to pass on."""
+    return handing_down({str(path): dict(current) for path, current in FILES.items()})
 
 
-class Follower:
-    """Looks at the file again and again."""
-
-    def __init__(self, alias: str, current: FileSettings, changed: Callable[[], object]) -> None:
-        self._alias = alias
-        self._current = current
-        self._changed = changed
-        self._seen = self._stamp()
-        self._hand_down()
-
-    def run(self) -> None:
-        while True:
-            time.sleep(LOOK_EVERY)
-            self.look()
-
-    def look(self) -> None:
-        """Take up what has changed since the last look."""
-        stamp = self._stamp()
-        if stamp == self._seen:
-            return
-        self._seen = stamp
-        try:
-            wanted = _read(self._current.path)
-        except ConfigurationError as error:
-            logger.warning("Settings stay as they are: %s", error, extra={"server": self._alias})
-            return
-        self._take_up(wanted)
-
-    def _take_up(self, wanted: dict[str, Any]) -> None:
-        different = {name for name in {*wanted, *self._current} if wanted.get(name) != self._current.get(name)}
-        fixed = sorted(different - TUNABLE)
-        if fixed:
-            logger.warning("These settings need a restart: %s", ", ".join(fixed), extra={"server": self._alias})
-        tuned = different & TUNABLE
-        if tuned:
-            for name in tuned:
-                self._current.pop(name, None)
-            self._current.update({name: wanted[name] for name in tuned if name in wanted})
-            server_config.cache_clear()
-            self._hand_down()
-            logger.info("New settings: %s", ", ".join(sorted(tuned)), extra={"server": self._alias})
-            self._changed()
-
-    def _hand_down(self) -> None:
-        os.environ[_variable(self._current.path)] = json.dumps(self._current)
-
-    def _stamp(self) -> tuple[float, int] | None:
-        try:
-            status = self._current.path.stat()
-        except OSError:
-            return None
-        return status.st_mtime, status.st_size
+def unknown_names() -> Iterator[Problem]:
+    """What the files name that means nothing here: a mistake, or another program's."""
+    for current in FILES.values():
+        yield from current.unknown
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """What the file says, if it can be used."""
+def read(path: Path) -> FileSettings:
+    """What the file says, if it can be used. Raises ConfigurationError."""
+    stamp = stamp_of(path)
+    values, unknown = from_document(*_load(path))
+    if found := list(server_problems(str(path), values)):
+        raise ConfigurationError("\n".join(map(str, found)))
+    return FileSettings(values, path, unknown=tuple(_unknown(path, name) for name in unknown), stamp=stamp)
+
+
+def stamp_of(path: Path) -> Stamp | None:
+    """The version of what the path leads to; None: to nothing."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_size
+
+
+def _load(path: Path) -> tuple[Any, Any]:
+    """The document in the file, with values and with the texts that they are written as."""
     try:
         import yaml
     except ModuleNotFoundError as error:
         raise ConfigurationError("from_yaml needs the extra: pip install 'django-machinery[yaml]'") from error
+
+    class Values(yaml.SafeLoader):
+        """Dates are text, as in Go."""
+
+    Values.add_constructor("tag:yaml.org,2002:timestamp", _as_written)
+
+    class Texts(Values):
+        """All scalars but null are text."""
+
+    for kind in ("bool", "float", "int"):
+        Texts.add_constructor(f"tag:yaml.org,2002:{kind}", _as_written)
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        return yaml.load(text, Values), yaml.load(text, Texts)
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        # The text of the error itself shows lines of the file, and with them passwords.
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        # The text of the error itself shows lines of the file, and with them passwords; what is quoted may be one.
         place = getattr(error, "problem_mark", None)
         where = f", line {place.line + 1}" if place else ""
-        raise ConfigurationError(f"{path}{where}: {getattr(error, 'problem', None) or 'no text'}") from None
-    values = from_document(document)
-    if found := list(server_problems(str(path), values)):
-        raise ConfigurationError("\n".join(map(str, found)))
-    return values
+        problem = re.sub("'.*'", "'...'", getattr(error, "problem", None) or "this is no YAML")
+        raise ConfigurationError(f"{path}{where}: {problem}") from None
 
 
-def _variable(path: Path) -> str:
-    """The environment variable in which a supervisor hands its children what it has accepted of that file."""
-    return f"MACHINERY_FILE_{hashlib.sha256(str(path).encode()).hexdigest()[:16]}"
+def _as_written(loader: Any, node: Any) -> Any:
+    return loader.construct_scalar(node)
+
+
+def _unknown(path: Path, name: str) -> Problem:
+    match = closest(name, list(NAMES_IN_FILE))
+    hint = f"Did you mean {match!r}?" if match else ""
+    return Problem(Fault.UNKNOWN_NAME, f"{path} has a name that means nothing here: {name!r}.", hint)

@@ -73,7 +73,9 @@ class Field:
         first = self._value(ends[0], part)
         if len(ends) == 2:
             return first, self._value(ends[1], part)
-        return first, self.last if open_ended else first
+        if open_ended and first == self.alias:
+            raise self._error(part, f"no step goes on from {first}: begin with {self.first}")
+        return first, max(first, self.last) if open_ended else first
 
     def _value(self, text: str, part: str) -> int:
         named = self.names.get(text.lower())

@@ -59,6 +59,10 @@ def _time(walls: WallTimes) -> tuple[str, bool]:
         return f"At {_joined(times)}", True
     if minutes == (0,) and (step := _step(hours, 24)):
         return _every(step, "hour"), False
+    if minutes == (0,):
+        if _is_run(hours):
+            return f"Every hour from {hours[0]:02}:00 to {hours[-1]:02}:00", False
+        return f"On the hour {_during(hours)}", True
     return f"{_minutes(minutes, 'the hour')} {_during(hours)}", True
 
 
@@ -69,8 +73,12 @@ def _minutes(minutes: Sequence[int], hour: str) -> str:
     return f"At {_series(minutes, str)} {unit} past {hour}"
 
 
+def _is_run(values: Sequence[int]) -> bool:
+    return len(values) == values[-1] - values[0] + 1
+
+
 def _during(hours: Sequence[int]) -> str:
-    if len(hours) == hours[-1] - hours[0] + 1:
+    if _is_run(hours):
         return f"from {hours[0]:02}:00 to {hours[-1]:02}:59"
     return f"in the hours {_series(hours, str)}"
 
@@ -105,7 +113,7 @@ def _step(values: Sequence[int], size: int) -> int:
 
 
 def _among(preposition: str, values: Sequence[int], show: Callable[[int], str]) -> str:
-    if len(values) > 2 and len(values) == values[-1] - values[0] + 1:
+    if len(values) > 2 and _is_run(values):
         preposition = "from"
     return f"{preposition} {_series(values, show)}"
 

@@ -73,6 +73,7 @@ class Inspector:
     def failures(self) -> list[FailureRow]:
         """Which tasks failed by what in the last week, the most in the last hour, day, week first.
 
+        A task counts once, however often its runs failed by that, also if a later one succeeded.
         Attempts are kept with the states in a database: with another result backend there are none.
         """
         from django_machinery.models import Attempt
@@ -83,7 +84,12 @@ class Inspector:
         groups = list(
             attempts.filter(week, outcome__in=FAILED)
             .values_list("name", "exception")
-            .annotate(hour=Count("id", filter=hour), day=Count("id", filter=day), week=Count("id"), newest=Max("id"))
+            .annotate(
+                hour=Count("uuid", filter=hour, distinct=True),
+                day=Count("uuid", filter=day, distinct=True),
+                week=Count("uuid", distinct=True),
+                newest=Max("id"),
+            )
             .order_by("-hour", "-day", "-week", "name", "exception")[:ROWS]
         )
         newest = dict(attempts.filter(id__in=[latest for *_, latest in groups]).values_list("id", "uuid"))

@@ -46,7 +46,7 @@ class Latency:
 
 
 class FailureRow(NamedTuple):
-    """Runs of one task that ended by one exception, those that were retried included."""
+    """Tasks of one name of which a run ended by one exception, those that were retried included."""
 
     name: str
     exception: str

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from django_machinery.registry import Registry
 
 _SHORTEST = 4
-"""Characters: shorter values are left in texts, where they would be found everywhere."""
+"""Characters: in texts, shorter values are found as whole words only, and only those that a task declares."""
 
 
 def is_masked(name: str, words: Collection[str] = MASKED) -> bool:
@@ -45,17 +45,26 @@ def mask_text(text: str, words: Collection[str] = MASKED, secrets: Collection[st
 
     `password=x`, `"api_key": "x"` and `Authorization: Bearer x` keep their names.
     """
-    for secret in sorted(secrets, key=len, reverse=True):
-        text = text.replace(secret, HIDDEN)
+    text = without(text, secrets)
     text = _assignment(tuple(words)).sub(lambda found: f"{found['name']}{HIDDEN}", text)
     return redact(text) if "://" in text else text
+
+
+def without(text: str, secrets: Collection[str]) -> str:
+    """A text with `secrets` hidden: short ones where they are whole words."""
+    if not secrets:
+        return text
+    longest_first = sorted(secrets, key=len, reverse=True)
+    return re.sub("|".join(map(_found, longest_first)), HIDDEN, text)
 
 
 def secrets_of(signature: Signature, registry: Registry, words: Collection[str] = MASKED) -> set[str]:
     """The hidden values of a task's arguments, as texts that may occur in its errors."""
     found: set[str] = set()
-    for _, hidden, arg in _named(signature, registry, words):
-        found.update(_leaves(_value(arg), words, hidden=hidden))
+    declared = _declared(signature, registry)
+    for name, hidden, arg in _named(signature, registry, words):
+        leaves = _leaves(_value(arg), words, hidden=hidden)
+        found.update(leaf for leaf in leaves if name in declared or len(leaf) >= _SHORTEST)
     return found
 
 
@@ -63,9 +72,14 @@ def _named(signature: Signature, registry: Registry, words: Collection[str]) -> 
     definition = registry.find(signature.name)
     args = signature.args or ()
     names = [arg.name for arg in args] if definition is None else definition.parameters.names_for(args)
-    sensitive = definition.sensitive if definition is not None else ()
+    sensitive = _declared(signature, registry)
     for index, (name, arg) in enumerate(zip(names, args, strict=True)):
         yield name or str(index), name in sensitive or is_masked(name, words), arg
+
+
+def _declared(signature: Signature, registry: Registry) -> Collection[str]:
+    definition = registry.find(signature.name)
+    return definition.sensitive if definition is not None else ()
 
 
 def _value(arg: Arg) -> Any:
@@ -93,10 +107,16 @@ def _leaves(value: Any, words: Collection[str], *, hidden: bool) -> Iterator[str
     elif isinstance(value, list):
         for item in value:
             yield from _leaves(item, words, hidden=hidden)
-    elif hidden and not isinstance(value, bool | None) and len(text := str(value)) >= _SHORTEST:
+    elif hidden and not isinstance(value, bool | None) and (text := str(value)):
         yield text
         yield repr(text)[1:-1]
         yield json.dumps(text)[1:-1]
+
+
+def _found(secret: str) -> str:
+    """The pattern that finds it."""
+    pattern = re.escape(secret)
+    return pattern if len(secret) >= _SHORTEST else rf"(?<!\w){pattern}(?!\w)"
 
 
 def _plain(name: str) -> str:

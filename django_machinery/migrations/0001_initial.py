@@ -265,8 +265,8 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("enabled", models.BooleanField(default=True)),
-                ("starts_at", models.DateTimeField(blank=True, null=True)),
-                ("ends_at", models.DateTimeField(blank=True, null=True)),
+                ("starts_at", django_machinery.models.fields.MomentField(blank=True, null=True)),
+                ("ends_at", django_machinery.models.fields.MomentField(blank=True, null=True)),
                 (
                     "missed",
                     django_machinery.models.fields.WireCharField(
@@ -302,21 +302,21 @@ class Migration(migrations.Migration):
                         max_length=16,
                     ),
                 ),
-                ("next_at", models.DateTimeField(blank=True, editable=False, null=True)),
+                ("next_at", django_machinery.models.fields.MomentField(blank=True, editable=False, null=True)),
                 (
                     "planned_for",
                     django_machinery.models.fields.WireCharField(
-                        blank=True, default="", editable=False, max_length=360
+                        blank=True, default="", editable=False, max_length=420
                     ),
                 ),
-                ("last_at", models.DateTimeField(blank=True, editable=False, null=True)),
+                ("last_at", django_machinery.models.fields.MomentField(blank=True, editable=False, null=True)),
                 (
                     "last_uuid",
                     django_machinery.models.fields.WireCharField(
                         blank=True, default="", editable=False, max_length=255
                     ),
                 ),
-                ("seen_at", models.DateTimeField(blank=True, editable=False, null=True)),
+                ("seen_at", django_machinery.models.fields.MomentField(blank=True, editable=False, null=True)),
             ],
             options={
                 "db_table": "machinery_schedule",
@@ -417,7 +417,7 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.BigAutoField(primary_key=True, serialize=False)),
                 ("schedule_key", django_machinery.models.fields.WireCharField(max_length=255)),
-                ("tick_at", models.DateTimeField()),
+                ("tick_at", django_machinery.models.fields.MomentField()),
                 ("uuid", django_machinery.models.fields.WireCharField(default="", max_length=255)),
                 (
                     "status",
@@ -426,13 +426,17 @@ class Migration(migrations.Migration):
                             ("sent", "sent"),
                             ("skipped", "skipped: the run before had not ended"),
                             ("elsewhere", "left to another program, which held the lock"),
+                            (
+                                "undecided",
+                                "not sent: found too late to know whether another program had sent it",
+                            ),
                             ("failed", "could not be sent"),
                         ],
                         max_length=16,
                     ),
                 ),
                 ("worker", django_machinery.models.fields.WireCharField(default="", max_length=255)),
-                ("sent_at", models.DateTimeField(null=True)),
+                ("sent_at", django_machinery.models.fields.MomentField(null=True)),
             ],
             options={
                 "db_table": "machinery_tick",

@@ -35,3 +35,8 @@ def present_time(connection: BaseDatabaseWrapper) -> datetime:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=connection.timezone or timezone.get_default_timezone())
     return moment.astimezone(UTC)  # type: ignore[no-any-return]
+
+
+def aware(moment: datetime) -> datetime:
+    """A stored time with its offset; with USE_TZ = False it is in the project's time zone."""
+    return timezone.make_aware(moment) if timezone.is_naive(moment) else moment

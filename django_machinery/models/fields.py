@@ -1,21 +1,27 @@
-"""Fields for text that is kept as it came, and indexes for rows that are rare."""
+"""Fields for text that is kept as it came and for instants, and indexes for rows that are rare."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+from datetime import timezone as fixed_offset
 from typing import TYPE_CHECKING, Any
 
+from django.conf import settings
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.backends.ddl_references import Statement
+from django.utils import timezone
 
 from django_machinery.protocol.storable import storable
 
 if TYPE_CHECKING:
     CharField = models.CharField[Any, Any]
+    DateTimeField = models.DateTimeField[Any, Any]
     TextField = models.TextField[Any, Any]
 else:  # Django's fields take no parameters at run time
     CharField = models.CharField
+    DateTimeField = models.DateTimeField
     TextField = models.TextField
 
 
@@ -52,6 +58,31 @@ class WireTextField(TextField):
         return {**super().db_parameters(connection), "collation": binary_collation(connection)}
 
 
+class MomentField(DateTimeField):
+    """An instant: aware in Python, also in a project with USE_TZ = False, where Django's own times are none.
+
+    There it is stored in UTC, since the hour that the project's clock repeats would be one to the database, and read
+    with the offset that this clock has at the time, so that forms and pages show what it shows.
+    """
+
+    def to_python(self, value: Any) -> Any:
+        return _aware(super().to_python(value))
+
+    def get_prep_value(self, value: Any) -> Any:
+        return super().get_prep_value(_aware(value) if isinstance(value, datetime) else value)
+
+    def get_db_prep_value(self, value: Any, connection: BaseDatabaseWrapper, prepared: bool = False) -> Any:
+        value = value if prepared else self.get_prep_value(value)
+        if isinstance(value, datetime) and not (settings.USE_TZ or connection.features.supports_timezones):
+            value = value.astimezone(UTC).replace(tzinfo=None)
+        return super().get_db_prep_value(value, connection, True)
+
+    def from_db_value(self, value: datetime | None, expression: Any, connection: BaseDatabaseWrapper) -> Any:
+        if value is None or value.tzinfo is not None:
+            return value
+        return _aware(value if connection.features.supports_timezones else value.replace(tzinfo=UTC))
+
+
 class SparseIndex(models.Index):
     """An index over the rows that `where` selects: the others cost nothing.
 
@@ -73,3 +104,12 @@ class SparseIndex(models.Index):
     def deconstruct(self) -> Any:
         path, args, options = super().deconstruct()
         return path, args, {**options, "where": self.where}
+
+
+def _aware(moment: datetime | None) -> datetime | None:
+    """With USE_TZ = False a time without an offset is what the project's clock shows, and gets the clock's."""
+    if moment is None or settings.USE_TZ:
+        return moment
+    zone = timezone.get_default_timezone()
+    local = moment.replace(tzinfo=zone) if timezone.is_naive(moment) else moment.astimezone(zone)
+    return local.replace(tzinfo=fixed_offset(local.utcoffset() or timedelta(0)))

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, ClassVar
 from django.db import models, transaction
 from django.db.models import Case, Count, F, Min, Q, QuerySet, Value, When
 
-from django_machinery.models.clock import StoreTime
+from django_machinery.models.clock import StoreTime, aware
 from django_machinery.models.fields import SparseIndex, WireCharField, WireTextField
 from django_machinery.models.managers import HotManager
 from django_machinery.models.sql.rows import Claimed, Fence, NewMessage, OutboxRow, Step
 from django_machinery.models.worker_process import WorkerProcess
-from django_machinery.protocol.codec import encode_signature
+from django_machinery.protocol.codec import DEFAULT_LIMITS, Limits, encode_signature
 
 if TYPE_CHECKING:
     from django_machinery.protocol.signature import Signature
@@ -78,9 +78,9 @@ class MessageManager(HotManager["Message"]):
         held = self.filter(status=Message.Status.CLAIMED, worker_id=worker_id)
         return held.update(status=back, worker_id=None, claims=F("claims") - 1)
 
-    def reclaim(self, worker_id: int) -> int:
+    def reclaim(self, worker_id: int, *, blame: bool = True) -> int:
         """Make everything that a dead worker held a suspect; what it ran alone is blamed. Returns how many."""
-        return _accuse(self.filter(status=Message.Status.CLAIMED, worker_id=worker_id))
+        return _accuse(self.filter(status=Message.Status.CLAIMED, worker_id=worker_id), blame=blame)
 
     def reclaim_strays(self) -> int:
         """`reclaim` for every worker that is lost or gone."""
@@ -96,10 +96,13 @@ class MessageManager(HotManager["Message"]):
         """Make delayed messages ready that are due; returns the queue of each."""
         return self.sql.promote(limit)
 
+    def next_due(self) -> float | None:
+        """Seconds until the next delayed message is due, 0 or less when one is; None: there is none."""
+        return self.sql.next_due()
+
     def ready(self, queue: str) -> QuerySet[Message]:
-        """What waits on a queue, in the order in which it is handed out; suspects, which run alone, at the end."""
-        waiting = self.filter(status__in=(Message.Status.READY, Message.Status.SUSPECT), queue=queue)
-        return waiting.order_by("status", "rank", "due_at", "id")
+        """What waits on a queue, in the order in which it is handed out; at the end what is parked, or to run alone."""
+        return self.filter(status__in=_READY, queue=queue).order_by("status", "rank", "due_at", "id")
 
     def delayed(self) -> QuerySet[Message]:
         """What waits for its time, soonest first."""
@@ -122,17 +125,20 @@ class MessageManager(HotManager["Message"]):
 
     def tally(self) -> QuerySet[Message, tuple[str, int, int, datetime]]:
         """Of each queue and status of what waits: how many, and since or until when the first."""
-        kinds = self.filter(status__in=(Message.Status.READY, Message.Status.LATER, Message.Status.SUSPECT))
+        kinds = self.filter(status__in=(*_READY, Message.Status.LATER))
         return kinds.order_by().values_list("queue", "status").annotate(Count("id"), Min("due_at"))
 
     def suspects(self, queues: Sequence[str]) -> QuerySet[Message]:
         """What waits to be run alone."""
         return self.filter(status=Message.Status.SUSPECT, queue__in=queues)
 
-    def outbox_put(self, server: str, signatures: Sequence[Signature]) -> list[Fence]:
-        """Keep messages for a server's broker until they are due; for each its row's id and number of writes."""
+    def outbox_put(self, server: str, signatures: Sequence[Signature], limits: Limits = DEFAULT_LIMITS) -> list[Fence]:
+        """Keep messages for a server's broker until they are due; for each its row's id and number of writes.
+
+        Raises `EncodeError` for one beyond the limits, with nothing written.
+        """
         now = datetime.now(UTC)
-        rows = {s.uuid: _outbox_row(server, s, now) for s in signatures}
+        rows = {s.uuid: _outbox_row(server, s, now, limits) for s in signatures}
         self.put(list(rows.values()))
         found = self.filter(uuid__in=list(rows)).values_list("uuid", "id", "claims")
         fences = {uuid: (id, claims) for uuid, id, claims in found}
@@ -146,6 +152,11 @@ class MessageManager(HotManager["Message"]):
         """Make messages of a server's outbox due now; returns how many."""
         kept = self.filter(uuid__in=list(uuids), status=Message.Status.OUTBOX, relay_to=server)
         return kept.filter(due_at__gt=StoreTime()).update(due_at=StoreTime())
+
+    def outbox_kept(self, server: str, uuids: Sequence[str]) -> dict[str, datetime]:
+        """Which of these tasks have a message in a server's outbox, and since when."""
+        kept = self.filter(uuid__in=list(uuids), status=Message.Status.OUTBOX, relay_to=server)
+        return {uuid: aware(since) for uuid, since in kept.values_list("uuid", "created_at")}
 
     def outbox_queues(self, server: str) -> dict[str, int]:
         """How many messages of each queue wait in a server's outbox."""
@@ -163,15 +174,17 @@ class MessageManager(HotManager["Message"]):
         return count
 
 
-def _accuse(held: QuerySet[Message]) -> int:
+def _accuse(held: QuerySet[Message], *, blame: bool = True) -> int:
     """Suspects are run alone: the crash of a process that held one and nothing else was that one's own."""
+    if not blame:
+        return held.update(suspect=True, status=Message.Status.SUSPECT, worker_id=None)
     single = held.values("worker_id").annotate(messages=Count("id")).filter(messages=1)
     alone = When(suspect=True, worker_id__in=list(single.values_list("worker_id", flat=True)), then=F("crashes") + 1)
-    blame = Case(alone, default=F("crashes"), output_field=models.IntegerField())
-    return held.update(crashes=blame, suspect=True, status=Message.Status.SUSPECT, worker_id=None)
+    crashes = Case(alone, default=F("crashes"), output_field=models.IntegerField())
+    return held.update(crashes=crashes, suspect=True, status=Message.Status.SUSPECT, worker_id=None)
 
 
-def _outbox_row(server: str, signature: Signature, now: datetime) -> NewMessage:
+def _outbox_row(server: str, signature: Signature, now: datetime, limits: Limits) -> NewMessage:
     eta = signature.eta
     return NewMessage(
         uuid=signature.uuid,
@@ -180,7 +193,7 @@ def _outbox_row(server: str, signature: Signature, now: datetime) -> NewMessage:
         status=Message.Status.OUTBOX,
         rank=-signature.priority,
         due_at=eta if eta is not None and eta > now else now + timedelta(seconds=GRACE),
-        body=encode_signature(signature).decode(),
+        body=encode_signature(signature, limits).decode(),
         relay_to=server,
     )
 
@@ -235,4 +248,5 @@ class Message(models.Model):
         return f"{self.name} {self.uuid} on {self.queue}"
 
 
-_WAITING = (Message.Status.READY, Message.Status.LATER, Message.Status.PARKED, Message.Status.SUSPECT)
+_READY = (Message.Status.READY, Message.Status.PARKED, Message.Status.SUSPECT)
+_WAITING = (*_READY, Message.Status.LATER)

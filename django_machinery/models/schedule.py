@@ -10,20 +10,16 @@ from zoneinfo import ZoneInfo
 import msgspec
 from django.core.exceptions import ValidationError
 from django.db import connections, models
-from django.db.models import Q, QuerySet, Value
-from django.db.models.functions import Concat
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from django_machinery import registry
 from django_machinery.cron import GAP_NEXT, GAP_SKIP, OVERLAP_BOTH, OVERLAP_FIRST, DstPolicy, Spec, parse
-from django_machinery.exceptions import ConfigurationError, CronError, DecodeError
+from django_machinery.exceptions import ArgumentError, ConfigurationError, CronError, DecodeError
 from django_machinery.models.clock import present_time
-from django_machinery.models.fields import WireCharField, WireTextField
+from django_machinery.models.fields import MomentField, WireCharField, WireTextField
 from django_machinery.protocol.codec import decode_signature, encode_signature
 from django_machinery.protocol.signature import Signature
-
-_BLANK = Value(" ", WireCharField())
-PLAN = Concat("spec", _BLANK, "timezone", _BLANK, "dst_gap", _BLANK, "dst_overlap", output_field=WireCharField())
-"""All that the times of a schedule follow from, as the database writes it: `planned_for` holds what it once was."""
 
 UNREADABLE = (CronError, ConfigurationError, DecodeError, KeyError, ValueError, OSError)
 """What a row raises whose spec, zone or signatures were written past `clean`."""
@@ -40,18 +36,17 @@ class ScheduleManager(models.Manager["Schedule"]):
         """Those that will be due next, the soonest first."""
         return self.filter(enabled=True, next_at__isnull=False).order_by("next_at", "pk")[:limit]
 
-    def active(self, server: str, declared: Sequence[str], now: datetime) -> QuerySet[Schedule]:
+    def active(self, server: str, declared: Sequence[str]) -> QuerySet[Schedule]:
         """Those that a scheduler of `server` looks after whose code declares these names.
 
         A schedule that only another version of the code declares is left to the workers of that version.
         """
         mine = Q(origin=Schedule.Origin.MODEL) | Q(name__in=declared)
-        unended = Q(ends_at__isnull=True) | Q(ends_at__gte=now)
-        return self.filter(mine, unended, server=server, enabled=True)
+        return self.filter(mine, server=server, enabled=True)
 
-    def resting(self, server: str, now: datetime) -> QuerySet[Schedule]:
-        """Those that have a plan but were disabled or have ended: what they pass over meanwhile is not missed."""
-        return self.filter(Q(enabled=False) | Q(ends_at__lt=now), server=server).exclude(planned_for="")
+    def resting(self, server: str) -> QuerySet[Schedule]:
+        """Those that have a plan but were disabled: what they pass over meanwhile is not missed."""
+        return self.filter(enabled=False, server=server).exclude(planned_for="")
 
     def lock(self, keys: Sequence[int]) -> dict[int, Schedule]:
         """These rows, which nobody else gets until the end of the transaction; without those that others have."""
@@ -109,21 +104,22 @@ class Schedule(models.Model):
     """A JSON array of signatures as on the wire; the last one of a chord is its callback."""
     origin = WireCharField(max_length=16, choices=Origin, default=Origin.MODEL, editable=False)
     enabled = models.BooleanField(default=True)
-    starts_at = models.DateTimeField(null=True, blank=True)
-    ends_at = models.DateTimeField(null=True, blank=True)
+    starts_at = MomentField(null=True, blank=True)
+    ends_at = MomentField(null=True, blank=True)
     missed = WireCharField(max_length=16, choices=Missed, default=Missed.ONE)
     catch_up = models.PositiveIntegerField(null=True, blank=True)
     """Seconds: how old a missed tick may be to be made up for; null: any age."""
     dst_gap = WireCharField(max_length=16, choices=DstGap, default=DstGap.NEXT)
     dst_overlap = WireCharField(max_length=16, choices=DstOverlap, default=DstOverlap.FIRST)
     run_overlap = WireCharField(max_length=16, choices=RunOverlap, default=RunOverlap.ALLOW)
-    next_at = models.DateTimeField(null=True, blank=True, editable=False)
-    planned_for = WireCharField(max_length=360, default="", blank=True, editable=False)
+    next_at = MomentField(null=True, blank=True, editable=False)
+    """The next tick from `starts_at` to `ends_at`; null: there is none, or nobody has looked yet."""
+    planned_for = WireCharField(max_length=420, default="", blank=True, editable=False)
     """What `next_at` was computed from (`PLAN`): it differs from the row after an update that went round `save`."""
-    last_at = models.DateTimeField(null=True, blank=True, editable=False)
+    last_at = MomentField(null=True, blank=True, editable=False)
     last_uuid = WireCharField(default="", blank=True, editable=False)
     """Of the last run: a task's, the last task's of a chain, the callback's of a chord, or a group's."""
-    seen_at = models.DateTimeField(null=True, blank=True, editable=False)
+    seen_at = MomentField(null=True, blank=True, editable=False)
     """When a worker last declared it; null for those made by hand."""
 
     objects: ClassVar[ScheduleManager] = ScheduleManager()
@@ -142,8 +138,14 @@ class Schedule(models.Model):
         return str(self.name)
 
     def clean(self) -> None:
-        """Raises ValidationError with a message at each field that cannot be used."""
-        errors = {field: str(error) for field, error in self._faults()}
+        """Raises ValidationError with messages at each field that cannot be used.
+
+        Tasks have to be registered on the server, but for those that the stored row has already: a Go program may have
+        them. Arguments have to fit, as far as they are not results to come.
+        """
+        errors: dict[str, list[str]] = {}
+        for field, error in self._faults():
+            errors.setdefault(field, []).append(str(error))
         if errors:
             raise ValidationError(errors)
 
@@ -179,6 +181,11 @@ class Schedule(models.Model):
         """The first tick after an aware time, whatever `starts_at` and `ends_at` are. Raises what is `UNREADABLE`."""
         return self.cron.next(moment, self.zone, self._dst)
 
+    def next_due(self, moment: datetime) -> datetime | None:
+        """The first tick after an aware time from `starts_at` to `ends_at`. Raises what is `UNREADABLE`."""
+        tick = self.next_after(moment if self.starts_at is None else max(moment, self.starts_at - datetime.resolution))
+        return tick if tick is not None and self.covers(tick) else None
+
     def ticks(self, start: datetime, end: datetime) -> Iterator[datetime]:
         """The ticks start < t <= end, in order. Raises what is `UNREADABLE`."""
         return self.cron.between(start, end, self.zone, self._dst)
@@ -194,11 +201,9 @@ class Schedule(models.Model):
     def next_runs(self, count: int = 5, after: datetime | None = None) -> list[datetime]:
         """The next ticks, in UTC, from now or another time on; fewer where it ends; none for a row without sense."""
         moment = after or datetime.now(UTC)
-        if self.starts_at is not None and self.starts_at > moment:
-            moment = self.starts_at - datetime.resolution
         found: list[datetime] = []
         try:
-            while len(found) < count and (tick := self.next_after(moment)) is not None and self.covers(tick):
+            while len(found) < count and (tick := self.next_due(moment)) is not None:
                 found.append(tick)
                 moment = tick
         except UNREADABLE:
@@ -230,17 +235,50 @@ class Schedule(models.Model):
         if self.starts_at is not None and self.ends_at is not None and self.starts_at > self.ends_at:
             yield "ends_at", "It ends before it starts."
         try:
-            count = len(self.invocations)
+            signatures = self.invocations
         except DecodeError as error:
             yield "signatures", error
             return
-        if wrong := _miscounted(self.kind, count):
+        if wrong := _miscounted(self.kind, len(signatures)):
             yield "signatures", wrong
+            return
+        try:
+            known = registry.of_server(self.server)
+        except ConfigurationError as error:
+            yield "server", error
+            return
+        for fault in self._misfits(signatures, known) if known is not None else ():
+            yield "signatures", fault
+
+    def _misfits(self, signatures: Sequence[Signature], known: registry.Registry) -> Iterator[str]:
+        for position, signature in enumerate(signatures):
+            definition = known.find(signature.name)
+            if definition is None:
+                if signature.name not in self._stored_names():
+                    yield f"{signature.name} is not registered on this server."
+                continue
+            partial = gets_results(self.kind, position, len(signatures)) and not signature.immutable
+            try:
+                definition.parameters.check(signature.args, partial=partial)
+            except ArgumentError as error:
+                yield f"{signature.name}: {error}"
+
+    def _stored_names(self) -> frozenset[str]:
+        stored = type(self).objects.using(self._state.db).filter(pk=self.pk).first() if self.pk else None
+        try:
+            return frozenset(signature.name for signature in stored.invocations) if stored is not None else frozenset()
+        except DecodeError:
+            return frozenset()
 
 
 def encode_invocations(signatures: Sequence[Signature]) -> str:
     """What `Schedule.signatures` holds."""
     return f"[{','.join(encode_signature(signature).decode() for signature in signatures)}]"
+
+
+def gets_results(kind: str, position: int, count: int) -> bool:
+    """Are results of other tasks appended to the arguments of this one, unless it is immutable?"""
+    return (kind == Schedule.Kind.CHAIN and position > 0) or (kind == Schedule.Kind.CHORD and position == count - 1)
 
 
 def _miscounted(kind: str, count: int) -> str:

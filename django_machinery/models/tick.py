@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from django.db import models
 
-from django_machinery.models.fields import WireCharField
+from django_machinery.models.fields import MomentField, WireCharField
 
 
 class TickManager(models.Manager["Tick"]):
@@ -30,17 +30,18 @@ class Tick(models.Model):
         SENT = "sent", "sent"
         SKIPPED = "skipped", "skipped: the run before had not ended"
         ELSEWHERE = "elsewhere", "left to another program, which held the lock"
+        UNDECIDED = "undecided", "not sent: found too late to know whether another program had sent it"
         FAILED = "failed", "could not be sent"
 
     id = models.BigAutoField(primary_key=True)
     schedule_key = WireCharField()
-    tick_at = models.DateTimeField()
+    tick_at = MomentField()
     uuid = WireCharField(default="")
     """Of what was sent, as `Schedule.last_uuid`."""
     status = WireCharField(max_length=16, choices=Status)
     worker = WireCharField(default="")
     """The scheduler: host:pid."""
-    sent_at = models.DateTimeField(null=True)
+    sent_at = MomentField(null=True)
 
     objects: ClassVar[TickManager] = TickManager()
 

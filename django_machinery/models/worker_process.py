@@ -158,3 +158,9 @@ class WorkerProcess(models.Model):
 
     def __str__(self) -> str:
         return f"{self.tag or 'worker'} {self.host}:{self.pid}"
+
+    @property
+    def name(self) -> str:
+        """What states, attempts and signals call it (`worker.crew.worker_name`)."""
+        name = f"{self.host}:{self.pid}"
+        return f"{self.tag}@{name}" if self.tag else name

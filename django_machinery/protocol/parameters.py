@@ -13,7 +13,7 @@ import inspect
 import sys
 import types
 import typing
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from inspect import Parameter
 from typing import Any
 
@@ -83,7 +83,8 @@ class Parameters:
     def to_call(self, args: Sequence[Arg] | None) -> tuple[Sequence[Any], Mapping[str, Any]]:
         """The positional and keyword arguments of the call that a message asks for.
 
-        Raises `ArgumentError` that names the parameter which is missing, unknown or of another type.
+        Raises `ArgumentError` that names the parameter which is missing or of another type. A name that is no
+        parameter's counts for nothing, as all names do in Go.
         """
         given = args or ()
         for arg in given:
@@ -95,6 +96,19 @@ class Parameters:
         return [convert(arg) for convert, arg in zip(converters, given, strict=False)] + [
             self._convert_rest(arg) for arg in given[len(converters) :]
         ], {}
+
+    def refuse_unknown(self, keywords: Iterable[str]) -> None:
+        """Raise `TypeError` for a keyword that the callable does not take."""
+        for name in keywords if self._extra is None else ():
+            if name not in self._by_name:
+                raise TypeError(f"got an unexpected keyword argument {name!r}")
+
+    def check(self, given: Sequence[Arg] | None, *, partial: bool = False) -> None:
+        """Raise what `to_call` raises; `partial`: results are appended before, so that parameters may be missing."""
+        if partial:
+            self._placed(given or ())
+        else:
+            self.to_call(given)
 
     def names_for(self, args: Sequence[Arg]) -> list[str]:
         """For each argument of a message the name of its parameter, for people; empty where there is none for it."""
@@ -115,16 +129,21 @@ class Parameters:
         return self._converter(self._rest) if self._rest is not None else self._refuse
 
     def _mixed(self, given: Sequence[Arg]) -> tuple[Sequence[Any], Mapping[str, Any]]:
+        values, rest = self._placed(given)
+        missing = [name for name in self._signature.parameters if name in self._required and name not in values]
+        if missing:
+            raise ArgumentError(f"missing argument {missing[0]!r}")
+        return self._arrange(values, rest)
+
+    def _placed(self, given: Sequence[Arg]) -> tuple[dict[str, Any], list[Any]]:
+        """The values of parameters, and those for *args."""
         named, unnamed = self._split(given)
         free = [name for name in self._positional if name not in named]
         if len(unnamed) > len(free) and self._rest is None:
             raise ArgumentError(f"takes {len(self._positional)} arguments but {len(given)} were given")
         values = {name: self._converter(name)(arg) for name, arg in zip(free, unnamed, strict=False)}
         values |= {name: self._converter(name)(arg) for name, arg in named.items()}
-        missing = [name for name in self._signature.parameters if name in self._required and name not in values]
-        if missing:
-            raise ArgumentError(f"missing argument {missing[0]!r}")
-        return self._arrange(values, [self._convert_rest(arg) for arg in unnamed[len(free) :]])
+        return values, [self._convert_rest(arg) for arg in unnamed[len(free) :]]
 
     def _split(self, given: Sequence[Arg]) -> tuple[dict[str, Arg], list[Arg]]:
         named: dict[str, Arg] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 
 import msgspec
@@ -12,7 +13,7 @@ from msgspec import Raw
 from django_machinery.exceptions import EncodeError
 from django_machinery.protocol.go_types import to_wire
 from django_machinery.protocol.names import go_name
-from django_machinery.protocol.times import format_time, parse_time
+from django_machinery.protocol.times import canonical_time, format_time, parse_time
 from django_machinery.protocol.type_table import Int64, Uint8
 
 
@@ -63,7 +64,9 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """One invocation of a task. `Signature.of("add", 1, 2, queue="math")` makes one of Python values.
 
     The constructor takes the fields by name; `args` may hold Python values, which become `Arg`s, and the lists of
-    signatures may be any iterable. None and () differ on the wire (null and []), and so do they here.
+    signatures may be any iterable. None and () differ on the wire (null and []), and so do they here. What the plain
+    fields hold is looked at by `replace`, `of` and every send, and not by the constructor, which runs for each message
+    that is decoded.
     """
 
     uuid: str = ""
@@ -101,9 +104,9 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         if self.args is not None and not _is_typed(self.args):
             msgspec.structs.force_setattr(self, "args", _typed(self.args))
         if self.on_success is not None and type(self.on_success) is not tuple:
-            msgspec.structs.force_setattr(self, "on_success", tuple(self.on_success))
+            msgspec.structs.force_setattr(self, "on_success", _signatures(self.on_success))
         if self.on_error is not None and type(self.on_error) is not tuple:
-            msgspec.structs.force_setattr(self, "on_error", tuple(self.on_error))
+            msgspec.structs.force_setattr(self, "on_error", _signatures(self.on_error))
 
     @classmethod
     def of(cls, name: str, /, *values: Any, **fields: Unpack[SignatureChanges]) -> Self:
@@ -128,6 +131,27 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             elif name in _CONTAINERS and value is not None:
                 fields[name] = _CONTAINERS[name](value)
         return msgspec.structs.replace(self, **fields)
+
+    def check(self) -> None:
+        """Raise EncodeError unless a message of this signature can be read again: the types of all fields, at all
+        levels. Values and headers are looked at as they are written."""
+        waiting = [self]
+        while waiting:
+            signature = waiting.pop()
+            signature._check_fields()
+            waiting += signature.callbacks
+
+    def _check_fields(self) -> None:
+        values = _scalars(self)
+        if list(map(type, values)) != _TYPES or not _are_in_range(self):
+            for name, value in zip(_SCALARS, values, strict=True):
+                _refuse_other(name, value)
+        if self.eta_text is not None:
+            _refuse_other_time(self.eta_text)
+        if self.headers is not None and not isinstance(self.headers, dict):
+            raise EncodeError(f"headers: {self.headers!r} is no dict")
+        if self.on_success is not None or self.on_error is not None or self.chord_callback is not None:
+            _signatures((*(self.on_success or ()), *(self.on_error or ()), self.chord_callback))
 
     @property
     def eta(self) -> datetime | None:
@@ -163,13 +187,32 @@ def _is_typed(args: Any) -> bool:
 
 
 def _typed(args: Iterable[Any]) -> tuple[Arg, ...]:
+    if isinstance(args, str) or not isinstance(args, Iterable):
+        raise EncodeError(f"args: {args!r} is no list of arguments")
     return tuple(arg if type(arg) is Arg else Arg.of(arg) for arg in args)
+
+
+def _signatures(callbacks: Iterable[Signature | None]) -> tuple[Signature | None, ...]:
+    if isinstance(callbacks, Signature) or not isinstance(callbacks, Iterable):
+        raise EncodeError(f"callbacks are a list of signatures, not {callbacks!r}")
+    found = tuple(callbacks)
+    for callback in found:
+        if callback is not None and not isinstance(callback, Signature):
+            raise EncodeError(f"{callback!r} is no signature: a task's .signature(...) or .partial(...) is")
+    return found
 
 
 def _eta_text(eta: datetime | timedelta | None) -> str | None:
     if eta is None:
         return None
-    return format_time(datetime.now(UTC) + eta if isinstance(eta, timedelta) else eta)
+    if not isinstance(eta, datetime | timedelta):
+        raise EncodeError(f"eta: {eta!r} is neither an aware datetime nor a timedelta")
+    try:
+        moment = datetime.now(UTC) + eta if isinstance(eta, timedelta) else eta
+        moment.astimezone(UTC)
+    except OverflowError as error:
+        raise EncodeError(f"eta: {eta!r} is not in the years 1 to 9999 of UTC") from error
+    return format_time(moment)
 
 
 _SCALARS: dict[str, tuple[type, int, int]] = {
@@ -183,7 +226,23 @@ _SCALARS: dict[str, tuple[type, int, int]] = {
 """What the plain fields hold: the type, and the range of integers."""
 
 
-_CONTAINERS: dict[str, Callable[[Any], Any]] = {"args": _typed, "on_success": tuple, "on_error": tuple, "headers": dict}
+_TYPES = [kind for kind, _, _ in _SCALARS.values()]
+_scalars = attrgetter(*_SCALARS)
+
+
+def _headers(headers: Any) -> dict[str, Any]:
+    try:
+        return dict(headers)
+    except (TypeError, ValueError) as error:
+        raise EncodeError(f"headers: {headers!r} is no mapping") from error
+
+
+_CONTAINERS: dict[str, Callable[[Any], Any]] = {
+    "args": _typed,
+    "on_success": _signatures,
+    "on_error": _signatures,
+    "headers": _headers,
+}
 """What the other fields are made of when they are replaced."""
 
 
@@ -193,3 +252,21 @@ def _refuse_other(name: str, value: Any) -> None:
         raise EncodeError(f"{name}: {value!r} is no {kind.__name__}")
     if isinstance(value, int) and not least <= value <= greatest:
         raise EncodeError(f"{name}: {value} is not from {least} to {greatest}")
+
+
+def _are_in_range(signature: Signature) -> bool:
+    """Of integers that are integers."""
+    most = 2**63 - 1
+    return (
+        0 <= signature.priority <= 255
+        and -most <= signature.retry_count <= most
+        and -most <= signature.retry_timeout <= most
+        and -most <= signature.group_task_count <= most
+    )
+
+
+def _refuse_other_time(text: Any) -> None:
+    try:
+        canonical_time(text)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise EncodeError(f"eta_text: {text!r} is no time as Go writes it") from error

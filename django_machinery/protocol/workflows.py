@@ -24,12 +24,15 @@ _FOLLOW_UPS = UUID("0e3f9a52-6a3d-5f0b-9c61-4d6f0a2b7e18")
 
 
 class Chain(tuple[Signature, ...]):
-    """Tasks to run one after the other, each with the results of the one before it appended to its arguments."""
+    """Tasks to run one after the other, each with the results of the one before it appended to its arguments.
+
+    Chain, Group and Chord raise `TypeError` for what is no signature.
+    """
 
     __slots__ = ()
 
     def __new__(cls, *signatures: Signature) -> Self:
-        return super().__new__(cls, signatures)
+        return super().__new__(cls, map(_signature, signatures))
 
 
 class Group(tuple[Signature, ...]):
@@ -38,7 +41,7 @@ class Group(tuple[Signature, ...]):
     __slots__ = ()
 
     def __new__(cls, *signatures: Signature) -> Self:
-        return super().__new__(cls, signatures)
+        return super().__new__(cls, map(_signature, signatures))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +55,21 @@ class Chord:
     callback: Signature
     on_error: Sequence[Signature] = ()
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.group, Group):
+            raise TypeError(f"a Chord takes a Group and a signature, not {self.group!r}")
+        _signature(self.callback)
+
 
 def link(chain: Chain) -> tuple[Signature, ...]:
     """The steps of a chain: the first is sent and carries the others, each as a success callback of the one before it.
 
-    A step's own success callbacks stay beside the next step (Go drops them). EncodeError over MAX_CHAIN steps.
+    A step's own success callbacks stay beside the next step (Go drops them). EncodeError over MAX_CHAIN steps, or for
+    two of one UUID.
     """
     if len(chain) > MAX_CHAIN:
         raise EncodeError(f"a chain of {len(chain)} steps; the limit is {MAX_CHAIN}")
+    _refuse_twice("chain", chain)
     steps: list[Signature] = []
     for signature in reversed(chain):
         step = with_uuid(signature)
@@ -72,7 +82,11 @@ def link(chain: Chain) -> tuple[Signature, ...]:
 
 
 def members(group: Group) -> tuple[Signature, ...]:
-    """The members as they are sent, under a group UUID that is new each time. None for a group without members."""
+    """The members as they are sent, under a group UUID that is new each time. None for a group without members.
+
+    EncodeError for two of one UUID.
+    """
+    _refuse_twice("group", group)
     uuid = new_uuid("group")
     return tuple(
         _with_headers(with_uuid(signature)).replace(group_uuid=uuid, group_task_count=len(group)) for signature in group
@@ -80,7 +94,11 @@ def members(group: Group) -> tuple[Signature, ...]:
 
 
 def chord_members(chord: Chord) -> tuple[Signature, tuple[Signature, ...]]:
-    """The callback and the members of a chord as they are sent; each member carries the callback."""
+    """The callback and the members of a chord as they are sent; each member carries the callback.
+
+    EncodeError for two of one UUID.
+    """
+    _refuse_twice("chord", (*chord.group, chord.callback))
     callback = _with_headers(with_uuid(chord.callback, "chord"))
     if chord.on_error:
         callback = callback.replace(on_error=(*callback.error_callbacks, *chord.on_error))
@@ -90,8 +108,9 @@ def chord_members(chord: Chord) -> tuple[Signature, tuple[Signature, ...]]:
 def complete(signature: Signature, default_queue: str) -> Signature:
     """A copy with all that a message needs (server.go:155-166): a UUID, headers, a queue, and UUIDs all the way down.
 
-    EncodeError if callbacks nest too deep to be walked through.
+    EncodeError if callbacks nest too deep to be walked through, or a field holds what no worker could read.
     """
+    signature.check()
     missing: SignatureChanges = {}
     if not signature.uuid:
         missing["uuid"] = new_uuid()
@@ -139,6 +158,21 @@ def remint(signature: Signature) -> Signature:
 def forget_uuids(signature: Signature) -> Signature:
     """A copy without UUIDs at any level: each sending of it is another task, with other follow-ups."""
     return _walk(signature.replace(uuid=""), _forgotten)
+
+
+def _signature(given: Signature) -> Signature:
+    if not isinstance(given, Signature):
+        raise TypeError(f"{given!r} is no signature: a task's .signature(...) or .partial(...) is")
+    return given
+
+
+def _refuse_twice(kind: str, signatures: Sequence[Signature]) -> None:
+    """Two tasks of one UUID would be one task, whose end is counted once."""
+    seen: set[str] = set()
+    for uuid in filter(None, (signature.uuid for signature in signatures)):
+        if uuid in seen:
+            raise EncodeError(f"two tasks of a {kind} have the UUID {uuid!r}")
+        seen.add(uuid)
 
 
 _Rename: TypeAlias = Callable[[Signature, str, Signature], str]

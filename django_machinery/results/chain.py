@@ -36,11 +36,18 @@ class ChainResult:
 
     async def aget(self, timeout: float | None = 10.0) -> Any:
         """`get`, for async code."""
-        self.results[0].refuse_uncommitted()
-        return await sync_to_async(self.get, thread_sensitive=False)(timeout)
+        deadline = Deadline(timeout)
+        value: Any = None
+        for result in self.results:
+            value = await result.await_(deadline)
+        return value
 
     @property
     def progress(self) -> tuple[int, int]:
         """(steps that have ended, steps)."""
-        states = self.results[0].backend.get_states([result.uuid for result in self.results])
+        states = self.results[0].lookup.get(self.results)
         return sum(1 for state in states if state is not None and state.is_completed), len(self.results)
+
+    async def aprogress(self) -> tuple[int, int]:
+        """`progress`, for async code."""
+        return await sync_to_async(lambda: self.progress)()

@@ -45,3 +45,11 @@ class ChordResult:
     def failures(self) -> list[TaskFailed]:
         """The members that have failed so far."""
         return self.group.failures
+
+    async def aprogress(self) -> GroupProgress:
+        """`progress`, for async code."""
+        return await self.group.aprogress()
+
+    async def afailures(self) -> list[TaskFailed]:
+        """`failures`, for async code."""
+        return await self.group.afailures()

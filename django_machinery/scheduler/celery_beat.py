@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from django.core.exceptions import ValidationError
 from django.db import connections, transaction
 
-from django_machinery.exceptions import ConfigurationError, EncodeError
+from django_machinery.cron.grammar import FIELDS, Field
+from django_machinery.exceptions import ArgumentError, ConfigurationError, EncodeError
 from django_machinery.models import Schedule
 from django_machinery.models.sql.base import fetch
 from django_machinery.protocol.signature import Signature
@@ -21,10 +23,12 @@ if TYPE_CHECKING:
 TABLES = tuple(f"django_celery_beat_{name}" for name in ("periodictask", "crontabschedule", "intervalschedule"))
 _ENTRIES = """
 SELECT t.name, t.task, t.args, t.kwargs, t.queue, t.priority, t.enabled, t.one_off, t.start_time, t.expires,
-    c.minute, c.hour, c.day_of_month, c.month_of_year, c.day_of_week, c.timezone, i.every, i.period
+    c.minute, c.hour, c.day_of_month, c.month_of_year, c.day_of_week, c.timezone, i.every, i.period,
+    t.headers, t.expire_seconds, t.exchange, t.routing_key
 FROM {} t LEFT JOIN {} c ON c.id = t.crontab_id LEFT JOIN {} i ON i.id = t.interval_id
 ORDER BY t.name
 """
+_RANGE = re.compile(r"(\w+?)(?:-(\w+)(?:/([0-9]{1,4}))?)?", re.ASCII)
 _SECONDS = {"days": 86_400, "hours": 3600, "minutes": 60, "seconds": 1}
 
 
@@ -49,6 +53,16 @@ class Entry(NamedTuple):
     timezone: str | None
     every: int | None
     period: str | None
+    headers: str | None
+    expire_seconds: int | None
+    exchange: str | None
+    routing_key: str | None
+
+    @property
+    def left_out(self) -> str:
+        """What has no counterpart here."""
+        columns = ("expire_seconds", "exchange", "routing_key")
+        return ", ".join(f"{name} {getattr(self, name)}" for name in columns if getattr(self, name) not in (None, ""))
 
 
 class Outcome(NamedTuple):
@@ -58,6 +72,8 @@ class Outcome(NamedTuple):
     spec: str
     reason: str = ""
     """Why it was not imported; empty: it was."""
+    without: str = ""
+    """What of it has no counterpart, if it was."""
 
 
 class _Refused(Exception):
@@ -82,7 +98,7 @@ def import_schedules(server: Server, source: str, *, dry_run: bool = False) -> I
         except _Refused as reason:
             yield Outcome(entry.name, "", str(reason))
         else:
-            yield Outcome(entry.name, schedule.spec)
+            yield Outcome(entry.name, schedule.spec, without=entry.left_out)
 
 
 def _save(schedule: Schedule, database: str) -> None:
@@ -118,12 +134,39 @@ def _spec(entry: Entry) -> str:
         if entry.period not in _SECONDS:
             raise _Refused(f"an interval in {entry.period} is shorter than a second")
         return f"@every {entry.every * _SECONDS[entry.period]}s"
-    fields = (entry.minute, entry.hour, entry.day_of_month, entry.month_of_year, entry.day_of_week)
-    if any(field is None for field in fields):
+    texts = (entry.minute, entry.hour, entry.day_of_month, entry.month_of_year, entry.day_of_week)
+    if any(text is None for text in texts):
         raise _Refused("it is neither a crontab nor an interval")
-    if "*" not in (entry.day_of_month, entry.day_of_week):
-        raise _Refused("Celery wants both the day of the month and that of the week to match, cron either: make two")
-    return " ".join(str(field).replace(" ", "") for field in fields)
+    fields = [_field(str(text), field) for text, field in zip(texts, FIELDS, strict=True)]
+    if "*" not in (fields[2], fields[4]):
+        raise _Refused(
+            "Celery wants both the day of the month and that of the week to match, which no cron spec says: restrict "
+            "one, and let the task look at the other"
+        )
+    return " ".join(fields)
+
+
+def _field(text: str, field: Field) -> str:
+    """Celery's field as cron writes it: it takes whole names of days and months, and ranges that go past the end."""
+    text = ",".join(_part(part, field) for part in text.replace(" ", "").split(","))
+    return "*" if text in ("*/1", f"{field.first}-{field.last}") else text
+
+
+def _part(part: str, field: Field) -> str:
+    match = _RANGE.fullmatch(part)
+    if match is None:
+        return part
+    first, last, step = _value(match[1], field), _value(match[2] or match[1], field), int(match[3] or 1)
+    if first is None or last is None or step < 1:
+        return part
+    if first <= last:
+        return f"{first}-{last}" + (f"/{step}" if step > 1 else "") if first < last else str(first)
+    around = [*range(first, field.last + 1), *range(field.first, last + 1)]
+    return ",".join(map(str, around[::step]))
+
+
+def _value(text: str, field: Field) -> int | None:
+    return int(text) if text.isdecimal() else field.names.get(text[:3].lower())
 
 
 def _signature(server: Server, entry: Entry) -> Signature:
@@ -132,12 +175,15 @@ def _signature(server: Server, entry: Entry) -> Signature:
         raise _Refused(f"the task {entry.task!r} is not registered: give one that name, or that alias")
     try:
         args = definition.parameters.to_args(json.loads(entry.args or "[]"), json.loads(entry.kwargs or "{}"))
-    except (TypeError, ValueError, EncodeError) as error:
+        definition.parameters.check(args)
+        headers = json.loads(entry.headers or "{}")
+    except (TypeError, ValueError, EncodeError, ArgumentError) as error:
         raise _Refused(f"its arguments do not fit {definition.name}: {error}") from error
     return Signature(
         name=definition.name,
         queue=entry.queue or definition.queue,
         args=args,
+        headers=headers or None,
         priority=definition.priority if entry.priority is None else entry.priority,
         immutable=definition.immutable,
         retry_count=definition.retry_count,

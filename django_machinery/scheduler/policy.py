@@ -16,7 +16,7 @@ a worker that was killed, or restarted for a new version, has a successor."""
 SECOND = timedelta(seconds=1)
 """Ticks are whole seconds."""
 MOST = 200
-"""Ticks of one schedule that are sent in one transaction; the rest follows in further ones."""
+"""Ticks that are sent in one transaction, as long as nobody else writes on SQLite; the rest follows in further ones."""
 
 
 class Due(NamedTuple):
@@ -28,21 +28,21 @@ class Due(NamedTuple):
     """All ticks up to then are dealt with."""
 
 
-def due_ticks(schedule: Schedule, now: datetime) -> Due:
-    """The ticks to be sent of those from `schedule.next_at`, which is not after `now`, to `now`.
+def due_ticks(schedule: Schedule, now: datetime, most: int = MOST) -> Due:
+    """The first `most` ticks to be sent of those from `schedule.next_at`, which is not after `now`, to `now`.
 
     A schedule that was not looked at for a month costs no more than one that was not for a minute, but for those ticks
     that are sent. Raises what is `UNREADABLE`.
     """
     assert schedule.next_at is not None
     first, late = schedule.next_at - datetime.resolution, now - LATE
-    missed = list(islice(_missed(schedule, first, late), MOST)) if first < late else []
-    if len(missed) == MOST:
-        return Due(_covered(schedule, missed), missed[-1])
-    fresh = list(islice(schedule.ticks(max(first, late), now), MOST))
-    if fresh and schedule.missed == "one":
-        missed = []
-    return Due(_covered(schedule, missed + fresh), now)
+    last = now if schedule.ends_at is None else min(now, schedule.ends_at)
+    if schedule.starts_at is not None:
+        first = max(first, schedule.starts_at - datetime.resolution)
+    missed = list(islice(_missed(schedule, first, min(late, last), now), most))
+    fresh = list(islice(schedule.ticks(max(first, late), last), most))
+    ticks = fresh if fresh and schedule.missed == "one" else (missed + fresh)[:most]
+    return Due(ticks, ticks[-1] if len(ticks) == most else now)
 
 
 def latest(schedule: Schedule, start: datetime, end: datetime) -> datetime | None:
@@ -58,18 +58,15 @@ def latest(schedule: Schedule, start: datetime, end: datetime) -> datetime | Non
     return found
 
 
-def _missed(schedule: Schedule, first: datetime, late: datetime) -> Iterator[datetime]:
+def _missed(schedule: Schedule, first: datetime, last: datetime, now: datetime) -> Iterator[datetime]:
+    """Those after `first`, up to `last`, that the policy makes up for."""
     if schedule.missed == "skip":
         return
     if schedule.catch_up is not None:
-        first = max(first, late + LATE - timedelta(seconds=schedule.catch_up) - datetime.resolution)
-    if first >= late:
+        first = max(first, now - timedelta(seconds=schedule.catch_up) - datetime.resolution)
+    if first >= last:
         return
     if schedule.missed == "all":
-        yield from schedule.ticks(first, late)
-    elif (tick := latest(schedule, first, late)) is not None:
+        yield from schedule.ticks(first, last)
+    elif (tick := latest(schedule, first, last)) is not None:
         yield tick
-
-
-def _covered(schedule: Schedule, ticks: list[datetime]) -> list[datetime]:
-    return [tick for tick in ticks if schedule.covers(tick)]

@@ -73,6 +73,17 @@ class GroupProgress:
     total: int
 
 
+SHORTEST, LONGEST = 0.001, 0.5
+"""Seconds between two looks at tasks that somebody waits for, where nothing but looking tells."""
+BACK_OFF = 0.15
+"""The pause before the next look, as a part of the time waited so far."""
+
+
+def pause_after(waited: float) -> float:
+    """Seconds until it is worth looking again, after so many seconds."""
+    return min(max(waited * BACK_OFF, SHORTEST), LONGEST)
+
+
 class ResultBackend:
     """A store of states and groups. One object per server alias and process; safe to use from several threads.
 

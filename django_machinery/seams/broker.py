@@ -124,10 +124,11 @@ class Broker:
         """
         return set(tokens)
 
-    def reclaim(self, token: str) -> int:
+    def reclaim(self, token: str, *, blame: bool = True) -> int:
         """A process is known to be dead: its messages become ready again, as suspects; one that it ran alone is blamed.
 
-        Returns how many messages it had held. The token is lost by this.
+        Returns how many messages it had held. The token is lost by this. Without `blame` the process did not end by
+        itself, and nothing that it ran is to blame.
         """
         return 0
 
@@ -137,6 +138,13 @@ class Broker:
     def sweep(self) -> int:
         """`reclaim` every token whose lease has run out by the store's clock; returns how many messages they held."""
         return 0
+
+    def next_due(self) -> float | None:
+        """Seconds by the store's clock until `promote` finds something, 0 or less when it would; None: nothing waits.
+
+        It is asked all the time, so it costs next to nothing. 0: nobody can tell but `promote`.
+        """
+        return 0.0
 
     def promote(self) -> int:
         """Make delayed messages ready that are due, oldest first; returns how many."""

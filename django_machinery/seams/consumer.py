@@ -111,6 +111,14 @@ class Consumer:
         """Prolong the leases of messages where each has its own; returns those that are no longer ours."""
         return []
 
+    def holds(self, deliveries: Sequence[Delivery]) -> list[bool]:
+        """For each: is it still ours? In a transaction of the consumer's database the answer holds until its end.
+
+        Of a broker that cannot tell each is, unless `renew` says otherwise.
+        """
+        lost = {id(delivery) for delivery in self.renew(deliveries)}
+        return [id(delivery) not in lost for delivery in deliveries]
+
     def close(self) -> None:
         """Give back what is still held, uncounted, and free the connection. May be called twice."""
         raise NotImplementedError

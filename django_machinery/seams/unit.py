@@ -38,7 +38,8 @@ class Burial:
     """Why a message is a dead letter instead of a task: kept for operators, taken off the queue."""
 
     reason: str
-    """undecodable, poison (crashed its process too often) or refused (the store cannot hold its outcome)."""
+    """undecodable, poison (crashed its process too often) or refused (its outcome cannot be stored, or it cannot be
+    sent)."""
     detail: str
     worker: str = ""
 
@@ -75,6 +76,18 @@ class Outcome:
         return ended.error if ended is not None else ""
 
 
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A state worth showing that ends nothing (RECEIVED, STARTED), of a task that runs here."""
+
+    delivery: Delivery
+    change: StateChange
+
+    @property
+    def uuid(self) -> str:
+        return self.change.uuid
+
+
 Publish = Callable[[Sequence["Signature"]], None]
 Bury = Callable[["Outcome"], None]
 
@@ -82,10 +95,10 @@ Bury = Callable[["Outcome"], None]
 class Unit:
     """Commits outcomes of deliveries that one consumer handed out."""
 
-    def commit(self, outcomes: Sequence[Outcome], notes: Sequence[StateChange] = ()) -> list[Verdict]:
+    def commit(self, outcomes: Sequence[Outcome], notes: Sequence[Note] = ()) -> list[Verdict]:
         """Make outcomes durable and settle their messages; for each outcome its verdict.
 
-        `notes` are states worth showing that end nothing (RECEIVED, STARTED); one of a task that is final loses.
+        Of `notes` those are written whose delivery is still ours and whose task is not final.
         Raises `BrokerUnavailable` or `BackendUnavailable`: some outcomes may be durable then, all may be given again.
         Raises `BackendRefused` when the store cannot hold a value: nothing of the batch was settled.
         """
@@ -101,13 +114,17 @@ class OrderedUnit(Unit):
         self._publish = publish
         self._bury = bury
 
-    def commit(self, outcomes: Sequence[Outcome], notes: Sequence[StateChange] = ()) -> list[Verdict]:
-        verdicts = self._store(outcomes, notes)
+    def commit(self, outcomes: Sequence[Outcome], notes: Sequence[Note] = ()) -> list[Verdict]:
+        verdicts = self._store(outcomes, self._ours(notes) if notes else ())
         stored = [outcome for outcome, verdict in zip(outcomes, verdicts, strict=True) if verdict is Verdict.COMMITTED]
         for outcome in stored:
             self._follow_up(outcome)
         owned = iter(self._consumer.settle([outcome.delivery for outcome in stored]))
         return [v if v is not Verdict.COMMITTED or next(owned) else Verdict.FENCED for v in verdicts]
+
+    def _ours(self, notes: Sequence[Note]) -> Sequence[StateChange]:
+        held = self._consumer.holds([note.delivery for note in notes])
+        return [note.change for note, is_held in zip(notes, held, strict=True) if is_held]
 
     def _store(self, outcomes: Sequence[Outcome], notes: Sequence[StateChange]) -> list[Verdict]:
         changes = [outcome.change for outcome in outcomes if outcome.change is not None]

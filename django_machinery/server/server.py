@@ -7,15 +7,15 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from django_machinery import signals
-from django_machinery.exceptions import DecodeError
+from django_machinery.exceptions import DecodeError, EncodeError
 from django_machinery.protocol import workflows
 from django_machinery.protocol.codec import decode_signature
-from django_machinery.protocol.states import PENDING
 from django_machinery.protocol.workflows import Chain, Chord, Group
 from django_machinery.registry import PeriodicDefinition, PeriodicOptions, Registry, TaskDefinition, tasks
-from django_machinery.results import AsyncResult, ChainResult, ChordResult, GroupResult
-from django_machinery.seams.backend import StateChange
-from django_machinery.server.sender import Batch, NewGroup, Sender, pending
+from django_machinery.results import AsyncResult, ChainResult, ChordResult, GroupResult, Lookup
+from django_machinery.server.announced import with_later_steps
+from django_machinery.server.refusals import Refusals
+from django_machinery.server.sender import Batch, NewGroup, Sender
 
 if TYPE_CHECKING:
     from django_machinery.conf import ServerConfig
@@ -48,7 +48,10 @@ class Server:
         self.backend = backend
         self.lock = lock
         self.registry = Registry(tasks)
-        self._sender = Sender(config, broker, backend, outbox)
+        refusals = Refusals(backend, self.dispatch, self.bury, self._tell_refused)
+        self._sender = Sender(config, broker, backend, outbox, refusals)
+        self.lookup = Lookup(backend, self._sender.kept)
+        """Where handles look states up."""
         self._dead_letters = dead_letters
         self._pre_publish: PrePublishHandler | None = None
 
@@ -93,20 +96,22 @@ class Server:
         Raises `EncodeError`, `MessageTooLarge`, `BrokerUnavailable`, `BackendUnavailable`.
         """
         ready = self._complete(signature)
-        block = self._send(Batch([ready], _with_later_steps(ready)), database)
+        block = self._send(Batch([ready], with_later_steps(ready)), database)
         return self._result(ready, block, database)
 
     def send_chain(self, chain: Chain, *, database: str | None = None) -> ChainResult:
-        """Send the first step, which carries the others. Raises as `send_task`; `EncodeError` for over 200 steps."""
+        """Send the first step, which carries the others. Raises as `send_task`; `EncodeError` for none, or over 200."""
+        if not chain:
+            raise EncodeError("a chain without steps has nothing to send")
         steps = workflows.link(chain)
         first = self._complete(steps[0])
-        block = self._send(Batch([first], _with_later_steps(first)), database)
-        return ChainResult([self._result(step, block, database) for step in steps])
+        block = self._send(Batch([first], with_later_steps(first)), database)
+        return ChainResult([self._result(step, block, database, carrier=first.uuid) for step in steps])
 
     def send_group(self, group: Group, send_concurrency: int = 0, *, database: str | None = None) -> GroupResult:
         """Send all members at once. `send_concurrency` is Go's and needs no value: members are sent in batches."""
         members = [self._complete(member) for member in workflows.members(group)]
-        return self._send_members(members, None, database) if members else GroupResult("", (), self.backend)
+        return self._send_members(members, None, database) if members else GroupResult("", (), self.lookup)
 
     def send_chord(self, chord: Chord, send_concurrency: int = 0, *, database: str | None = None) -> ChordResult:
         """Send a group whose results become the arguments of the callback when all members have succeeded.
@@ -117,7 +122,7 @@ class Server:
         callback = self._complete(callback)
         if not members:
             result = self.send_task(callback, database=database)
-            return ChordResult(GroupResult("", (), self.backend), result)
+            return ChordResult(GroupResult("", (), self.lookup), result)
         ready = [self._complete(member.replace(chord_callback=callback)) for member in members]
         group = self._send_members(ready, callback, database)
         return ChordResult(group, group.results[0].sibling(callback.uuid, callback.name))
@@ -157,10 +162,12 @@ class Server:
         self._register_periodic("chord", spec, name, (*signatures, callback), options)
 
     def dispatch(self, signatures: Sequence[Signature]) -> None:
-        """Send follow-ups and retries, whose UUIDs are fixed: harmless when a crash makes it happen twice."""
+        """Send follow-ups and retries, whose UUIDs are fixed: harmless when a crash makes it happen twice.
+
+        One that is larger than messages may be is buried instead, and its task has failed.
+        """
         ready = [self._complete(signature) for signature in signatures]
-        self._sender.send_now(Batch(ready, pending(ready)))
-        self._announce(ready)
+        self._announce(self._sender.send_follow_ups(ready))
 
     def unit(self, consumer: Consumer) -> Unit:
         """What commits the outcomes of that consumer's deliveries."""
@@ -178,7 +185,11 @@ class Server:
         """Send dead letters again that can be decoded; returns how many. Their tasks start anew."""
         count = 0
         for letter in self._dead_letters.waiting(self.alias, ids):
-            self.start_anew([self.decode(bytes(letter.body))])
+            try:
+                signature = self.decode(bytes(letter.body))
+            except DecodeError:
+                continue
+            self.start_anew([signature])
             letter.mark_requeued()
             count += 1
         return count
@@ -188,7 +199,7 @@ class Server:
         triggers. Raises as `send_task`.
         """
         ready = [workflows.remint(signature) for signature in signatures]
-        changes = [change for signature in ready for change in _with_later_steps(signature)]
+        changes = [change for signature in ready for change in with_later_steps(signature)]
         self._send(Batch(ready, changes), None)
 
     def get_pending_tasks(self, queue: str = "", limit: int = 1000) -> list[Signature]:
@@ -242,12 +253,12 @@ class Server:
     def _send_members(
         self, members: Sequence[Signature], callback: Signature | None, database: str | None
     ) -> GroupResult:
-        changes = [change for index, member in enumerate(members) for change in _with_later_steps(member, index)]
+        changes = [change for index, member in enumerate(members) for change in with_later_steps(member, index)]
         if callback is not None:
-            changes.extend(_with_later_steps(callback))
+            changes.extend(with_later_steps(callback))
         group = NewGroup(members[0].group_uuid, [member.uuid for member in members], callback)
         block = self._send(Batch(members, changes, group), database)
-        return GroupResult(group.uuid, [self._result(m, block, database) for m in members], self.backend)
+        return GroupResult(group.uuid, [self._result(m, block, database) for m in members], self.lookup)
 
     def _send(self, batch: Batch, database: str | None) -> Any:
         block = self._sender.send(batch, database)
@@ -259,20 +270,14 @@ class Server:
             for signature in sent:
                 signals.task_sent.send_robust(Server, server=self.alias, signature=signature)
 
-    def _result(self, signature: Signature, block: Any, database: str | None) -> AsyncResult[Any]:
-        result = AsyncResult[Any](signature.uuid, self.alias, backend=self.backend, name=signature.name)
+    def _tell_refused(self, outcome: Outcome) -> None:
+        if signals.message_rejected.receivers and outcome.burial is not None:
+            queue, burial = outcome.delivery.queue, outcome.burial
+            told = {"queue": queue, "reason": burial.reason, "detail": burial.detail}
+            signals.message_rejected.send_robust(Server, server=self.alias, **told)
+
+    def _result(self, signature: Signature, block: Any, database: str | None, *, carrier: str = "") -> AsyncResult[Any]:
+        result = AsyncResult[Any](signature.uuid, self.alias, lookup=self.lookup, name=signature.name, carrier=carrier)
         if block is not None:
             result.sent_in(database or self.config.database, block)
         return result
-
-
-def _with_later_steps(signature: Signature, group_index: int | None = None) -> list[StateChange]:
-    """PENDING for a signature and for all that its success will send, so that no step of a workflow is unknown."""
-    changes = [StateChange(signature, PENDING, group_index=group_index)]
-    parents = [signature]
-    while parents:
-        parent = parents.pop()
-        for step in parent.success_callbacks:
-            changes.append(StateChange(step, PENDING, parent_uuid=parent.uuid))
-            parents.append(step)
-    return changes

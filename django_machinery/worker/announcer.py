@@ -68,7 +68,7 @@ class Announcer:
             assert outcome.change is not None
             self._send(
                 signals.task_failed,
-                signature=outcome.signature,
+                signature=outcome.change.signature,
                 error=outcome.change.error,
                 exception=outcome.exception,
                 traceback=traceback_text(outcome.exception) if outcome.exception is not None else "",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import monotonic
@@ -13,6 +14,8 @@ TOUCH = 1.0
 MOVED = 5.0
 """Seconds without a move of a fetch loop, after which the file is touched no more. A store that is away stops none."""
 
+logger = logging.getLogger("django_machinery.workers")
+
 
 class Beacon:
     """Shows whether a worker works. A probe needs only the age of the file: no Python, no Django."""
@@ -23,6 +26,7 @@ class Beacon:
         self._announce = announce
         self._announced = False
         self._touched = 0.0
+        self._failing = False
 
     def show(self, children: Sequence[ChildProcess | None]) -> None:
         """`children`: one a place, None where there is none now."""
@@ -34,4 +38,15 @@ class Beacon:
             return
         if ready and all(child is not None and child.moves(MOVED) for child in children):
             self._touched = monotonic()
-            self._file.touch()
+            self._touch(self._file)
+
+    def _touch(self, file: Path) -> None:
+        """A file that cannot be touched any more is for the probe to judge: work goes on."""
+        try:
+            file.touch()
+        except OSError as error:
+            if not self._failing:
+                logger.error("The heartbeat file cannot be touched: %s", error)
+            self._failing = True
+        else:
+            self._failing = False

@@ -43,7 +43,7 @@ class Child:
 
     def __init__(self, server: Server, terms: Terms, lifeline: Lifeline) -> None:
         self._server = server
-        self._terms = replace(terms, beat=self._beat, enforces_hard_timeouts=True)
+        self._terms = replace(terms, beat=self._beat, limited=self._report, enforces_hard_timeouts=True)
         self._lifeline = lifeline
         self._reports = ReportWriter(lifeline.reports)
         self._stores = Stores(server.config)
@@ -93,7 +93,11 @@ class Child:
         now = monotonic()
         if now - self._beaten >= self._period:
             self._beaten = now
-            self._reports.write(Report(self._figures()))
+            self._report()
+
+    def _report(self) -> None:
+        crew = self._crew
+        self._reports.write(Report(self._figures(), ends_by=crew.ends_by if crew is not None else None))
 
     def _figures(self) -> Figures:
         crew = self._crew

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from time import monotonic
 
-from django_machinery.worker.figures import Figures
+from django_machinery import conf
+from django_machinery.worker.figures import Figures, processor_time
 from django_machinery.worker.launch import child_environment
 from django_machinery.worker.pipes import LOST, ExitStatus, ReportReader
 
@@ -18,6 +19,9 @@ logger = logging.getLogger("django_machinery.workers")
 
 STARTING = 60.0
 """Seconds that a child may take to import the project before it counts as hung."""
+COMPUTING = 0.05
+"""The share of a processor that a child uses at least that is not heard, and yet works: a task may keep Python's lock
+for as long as a call into C takes, and with it all threads of its process from reporting."""
 
 
 class ChildProcess:
@@ -36,19 +40,26 @@ class ChildProcess:
         """It consumes."""
         self.mute = False
         """It will not report any more."""
+        self.given_up = False
+        """What it holds was given to others."""
+        self.blameless = False
+        """It was killed, and not because of what a task did."""
         self._killed = False
         self._lost_since: float | None = None
-        self._beaten = self.started
+        self._ends_by: float | None = None
+        self._beaten = self._heard_at = self._looked_at = self.started
+        self._used = 0.0
         orders, self._orders = os.pipe()
         self.reports, reports = os.pipe()
         self._reader = ReportReader(self.reports)
         try:
-            self._process = subprocess.Popen(
-                [*command, f"--orders={orders}", f"--reports={reports}"],
-                env=child_environment(),
-                stdin=subprocess.DEVNULL,
-                pass_fds=(orders, reports),
-            )
+            with conf.handed_down() as (variables, files):
+                self._process = subprocess.Popen(
+                    [*command, f"--orders={orders}", f"--reports={reports}"],
+                    env={**child_environment(), **variables},
+                    stdin=subprocess.DEVNULL,
+                    pass_fds=(orders, reports, *files),
+                )
         finally:
             os.close(orders)
             os.close(reports)
@@ -82,8 +93,23 @@ class ChildProcess:
         return monotonic() - self.started
 
     def moves(self, within: float) -> bool:
-        """Has its fetch loop moved in the last `within` seconds, or is it still starting?"""
+        """Has its fetch loop moved in the last `within` seconds, or a task computed, or is it still starting?"""
         return monotonic() - self._beaten < (within if self.ready else STARTING)
+
+    def look(self, period: float) -> None:
+        """Every `period` seconds: one that computes works, even if it cannot say so."""
+        now = monotonic()
+        if now - self._looked_at < period:
+            return
+        used = processor_time(self.pid) or 0.0
+        if used - self._used > COMPUTING * (now - self._looked_at):
+            self._beaten = now
+        self._looked_at, self._used = now, used
+
+    def overran(self, grace: float) -> bool:
+        """Did the hard timeout of a task end more than `grace` seconds ago, and the child, which is to end itself then,
+        could not say a word since?"""
+        return self._ends_by is not None and monotonic() - max(self._ends_by, self._heard_at) > grace
 
     def overdue(self, grace: float) -> bool:
         """Was it told more than `grace` seconds ago that its lease is lost?"""
@@ -102,8 +128,9 @@ class ChildProcess:
             for report in self._reader.read():
                 self.figures = report.figures
                 self.gone = report.gone
+                self._ends_by = report.ends_by
                 self.ready = True
-                self._beaten = monotonic()
+                self._beaten = self._heard_at = monotonic()
         except EOFError:
             self.mute = True
 
@@ -111,10 +138,11 @@ class ChildProcess:
         """Take it for one that has moved just now."""
         self._beaten = monotonic()
 
-    def kill(self, reason: str) -> None:
-        """End it at once, also one that is stopped or hangs."""
+    def kill(self, reason: str, *, blameless: bool = True) -> None:
+        """End it at once, also one that is stopped or hangs; not `blameless`: for something that a task did."""
         if not self._killed:
             self._killed = True
+            self.blameless = blameless
             logger.error("Process %d is killed: %s", self.pid, reason)
         self._process.kill()
 

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 from django.db import connections
 
 from django_machinery.protocol.states import FAILURE
-from django_machinery.seams.backend import StateChange
-from django_machinery.seams.unit import Verdict
+from django_machinery.seams.unit import Note, Verdict
 from django_machinery.worker import outcomes
 from django_machinery.worker.connections import forget_queries
 from django_machinery.worker.outcomes import Committed, Ending, Parked, Released, TaskOutcome
@@ -64,11 +63,11 @@ class Committer:
         self._worker = worker
         self._idle = idle
         self._record = record
-        self._queue: SimpleQueue[Ending | StateChange | None] = SimpleQueue()
+        self._queue: SimpleQueue[Ending | Note | None] = SimpleQueue()
         self._thread = Thread(target=self._serve, name="machinery-committer", daemon=True)
         self.put: Callable[[Ending], None] = self._queue.put
         """Hand over how a delivery ended."""
-        self.note: Callable[[StateChange], None] = self._queue.put
+        self.note: Callable[[Note], None] = self._queue.put
         """Hand over a state worth showing that ends nothing; it is not written when the task has ended meanwhile."""
 
     @property
@@ -79,9 +78,12 @@ class Committer:
     def start(self) -> None:
         self._thread.start()
 
-    def stop(self, timeout: float) -> bool:
-        """End after all that was put; whether that was within `timeout` seconds."""
+    def stop(self) -> None:
+        """End after all that was put."""
         self._queue.put(None)
+
+    def join(self, timeout: float) -> bool:
+        """Wait for the end, after `stop`; whether it has come."""
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
@@ -96,7 +98,7 @@ class Committer:
         finally:
             connections.close_all()
 
-    def _next_batch(self) -> list[Ending | StateChange | None]:
+    def _next_batch(self) -> list[Ending | Note | None]:
         get = self._queue.get_nowait
         batch = [self._queue.get()]
         try:
@@ -106,17 +108,17 @@ class Committer:
             pass
         return batch
 
-    def _serve_batch(self, batch: Sequence[Ending | StateChange | None]) -> bool:
+    def _serve_batch(self, batch: Sequence[Ending | Note | None]) -> bool:
         """Whether more is to come."""
         ready = [item for item in batch if type(item) is TaskOutcome]
         others = [item for item in batch if type(item) is not TaskOutcome] if len(ready) < len(batch) else []
-        notes = _still_true([item for item in others if isinstance(item, StateChange)], ready)
+        notes = _still_true([item for item in others if isinstance(item, Note)], ready)
         self._commit(ready, notes)
         self._give_back(others)
-        self.ended += len(batch) - sum(1 for item in others if item is None or isinstance(item, StateChange))
+        self.ended += len(batch) - sum(1 for item in others if item is None or isinstance(item, Note))
         return None not in others
 
-    def _commit(self, ready: Sequence[TaskOutcome], notes: Sequence[StateChange] = (), *, again: bool = False) -> None:
+    def _commit(self, ready: Sequence[TaskOutcome], notes: Sequence[Note] = (), *, again: bool = False) -> None:
         if not ready and not notes:
             return
         try:
@@ -138,7 +140,7 @@ class Committer:
             else:
                 overtaken.append(outcome)
         if overtaken:
-            self._complete(overtaken)
+            self._survive(lambda: self._complete(overtaken))
 
     def _divide(self, ready: Sequence[TaskOutcome], error: Exception, *, again: bool) -> None:
         """The store refused the batch: find the outcome that it cannot hold, and store in its place that it cannot."""
@@ -162,13 +164,13 @@ class Committer:
 
     def _complete(self, overtaken: Sequence[TaskOutcome]) -> None:
         """Another run of these tasks was first: its outcome counts."""
-        uuids = [outcome.signature.uuid for outcome in overtaken if outcome.signature is not None]
+        uuids = [outcome.change.uuid for outcome in overtaken if outcome.change is not None]
         states = self._stores.call(lambda: self._server.backend.get_states(uuids))
         self._commit(
             [
-                outcomes.completed(outcome.delivery, outcome.signature, state)
+                outcomes.overtaken(outcome, state)
                 for outcome, state in zip(overtaken, states, strict=True)
-                if outcome.signature is not None and state is not None
+                if state is not None
             ]
         )
 
@@ -181,21 +183,33 @@ class Committer:
         self._record(outcome)
         outcome.exception = None  # or its frames would live until the garbage collector comes
 
-    def _give_back(self, others: Sequence[Ending | StateChange | None]) -> None:
+    def _give_back(self, others: Sequence[Ending | Note | None]) -> None:
         parked = [item for item in others if isinstance(item, Parked)]
         released = [item.delivery for item in others if isinstance(item, Released)]
         if parked:
-            self._stores.call(lambda: self._consumer.park([item.delivery for item in parked]))
-            for message in parked:
-                self._announcer.parked(message.signature)
+            self._survive(lambda: self._park(parked))
         if released:
-            self._stores.call(lambda: self._consumer.release(released))
+            self._survive(lambda: self._stores.call(lambda: self._consumer.release(released)))
         for done in others:
             if isinstance(done, Committed):
                 self._tell(done.outcome)
 
+    def _park(self, parked: Sequence[Parked]) -> None:
+        self._stores.call(lambda: self._consumer.park([item.delivery for item in parked]))
+        for message in parked:
+            self._announcer.parked(message.signature)
 
-def _still_true(notes: Sequence[StateChange], ready: Sequence[TaskOutcome]) -> Sequence[StateChange]:
+    def _survive(self, action: Callable[[], object]) -> None:
+        """What cannot be ended stays held, and comes again after this process. Others are ended all the same."""
+        try:
+            action()
+        except Aborted:
+            raise
+        except Exception:
+            logger.exception("Messages could not be given back, or completed")
+
+
+def _still_true(notes: Sequence[Note], ready: Sequence[TaskOutcome]) -> Sequence[Note]:
     if not notes:
         return notes
     ended = {outcome.signature.uuid for outcome in ready if outcome.signature is not None}

@@ -24,7 +24,7 @@ from django_machinery.worker.fetcher import Fetcher, Suspects
 from django_machinery.worker.hooks import Hooks
 from django_machinery.worker.leases import MessageLeases
 from django_machinery.worker.loop import EventLoop
-from django_machinery.worker.outcomes import Ending, Released
+from django_machinery.worker.outcomes import Ending, Released, TaskOutcome
 from django_machinery.worker.pool import Pool, Slot
 from django_machinery.worker.reporter import Reporter
 from django_machinery.worker.stores import UNAVAILABLE, Aborted, Stores
@@ -60,6 +60,8 @@ class Terms:
     hooks: Hooks = field(default_factory=Hooks)
     beat: Callable[[], None] = lambda: None
     """Called while the crew's loop moves: every second, or oftener where the lease is short."""
+    limited: Callable[[], None] = lambda: None
+    """Called when `Crew.ends_by` changes, from any thread."""
 
 
 class Crew:
@@ -82,10 +84,12 @@ class Crew:
         hooks = terms.hooks
         self._leases = MessageLeases(self._consumer, server.config.lease) if _leases_messages(server) else None
         self._controls = Controls(server)
-        self._executor = Executor(server, unit, self.name, hooks, self.announcer, self._loop, self._controls)
-        tally = Tally(server, terms.token)
+        self._executor = Executor(
+            server, unit, self.name, hooks, self.announcer, self._loop, self._controls, terms.limited
+        )
+        self._tally = Tally(server, terms.token)
         self._committer = Committer(
-            server, self._consumer, unit, self._stores, self.announcer, hooks, self.name, self._all_ended, tally.ended
+            server, self._consumer, unit, self._stores, self.announcer, hooks, self.name, self._all_ended, self._record
         )
         self._pool = Pool(
             terms.concurrency or server.config.max_threads,
@@ -97,7 +101,7 @@ class Crew:
         self._watchdog = Watchdog(
             self._pool.slots, self._committer.note, self.name, self._end_overrun if self._may_end else None
         )
-        self._reporter = self._new_reporter(server, tally)
+        self._reporter = self._new_reporter(server)
 
     @property
     def busy(self) -> int:
@@ -113,6 +117,13 @@ class Crew:
     def failed(self) -> int:
         """Tasks that have failed for good."""
         return self._committer.failed
+
+    @property
+    def ends_by(self) -> float | None:
+        """`time.monotonic()` of the first end of a hard timeout of what runs; None where nothing that runs has one."""
+        runs = [run for slot in tuple(self._pool.slots) if (run := slot.run) is not None]
+        limits = [run.began + limit for run in runs if (limit := run.definition.hard_timeout) is not None]
+        return min(limits, default=None)
 
     @property
     def has_enough(self) -> bool:
@@ -151,8 +162,9 @@ class Crew:
         self._pool.stop()
         deadline = monotonic() + (0.0 if self.overrun else timeout)
         finished = self._wait_for_threads(deadline)
+        self._committer.stop()
+        committed = self._wait_for_commits(max(deadline, monotonic() + (0.0 if self._aborted.is_set() else FLUSH)))
         self._reporter.stop(FLUSH)
-        committed = self._committer.stop(max(deadline - monotonic(), 0.0 if self._aborted.is_set() else FLUSH))
         self._stores.abort()
         self._watchdog.stop()
         if self._leases is not None:
@@ -177,12 +189,13 @@ class Crew:
             beat=self._terms.beat,
         )
 
-    def _new_reporter(self, server: Server, tally: Tally) -> Reporter:
+    def _new_reporter(self, server: Server) -> Reporter:
         return Reporter(
             server,
+            self._consumer,
             self._pool.slots,
             self._controls,
-            tally,
+            self._tally,
             pauses_changed=self._fetcher.look_again,
             end=self._end_cancelled if self._may_end else None,
         )
@@ -223,6 +236,11 @@ class Crew:
     def _all_ended(self) -> None:
         self._fetcher.thread_is_free()
 
+    def _record(self, outcome: TaskOutcome) -> None:
+        self._tally.ended(outcome)
+        if outcome.progress is not None:
+            self._reporter.ended(outcome)
+
     def _end_overrun(self, run: Run) -> None:
         self._end_with(lambda: self._executor.timed_out(run))
 
@@ -243,6 +261,13 @@ class Crew:
             self._terms.beat()
         return True
 
+    def _wait_for_commits(self, deadline: float) -> bool:
+        while not self._committer.join(0.05):
+            if monotonic() > deadline:
+                return False
+            self._terms.beat()
+        return True
+
 
 def worker_name(tag: str) -> str:
     """What the signals call this process."""
@@ -251,7 +276,9 @@ def worker_name(tag: str) -> str:
 
 
 def queues_of(config: ServerConfig, queues: Sequence[str] | None) -> tuple[str, ...]:
-    """The queues to consume: as given, else as configured, else the default queue."""
+    """The queues to consume: as given, else as configured, else the default queue. TypeError for a text."""
+    if isinstance(queues, str):
+        raise TypeError(f"queues are a list of names, not {queues!r}")
     return tuple(queues or config.queues or (config.default_queue,))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from contextvars import Context
 from datetime import UTC, datetime, timedelta
 from time import monotonic
@@ -58,8 +59,10 @@ class Executor:
         announcer: Announcer,
         loop: EventLoop,
         controls: Controls | None = None,
+        limited: Callable[[], None] = lambda: None,
     ) -> None:
-        """Without `controls` nothing is cancelled before it runs."""
+        """Without `controls` nothing is cancelled before it runs. `limited` is called when a run with a hard timeout
+        has begun, and when it has ended."""
         self._server = server
         self._controls = controls or Controls(server)
         self._unit = unit
@@ -67,6 +70,7 @@ class Executor:
         self._hooks = hooks
         self._announcer = announcer
         self._loop = loop
+        self._limited = limited
         self._decode = server.decode
         self._find = server.registry.find
         self._max_crashes = server.config.max_crashes
@@ -93,11 +97,15 @@ class Executor:
             return outcomes.completed(delivery, signature, stored)
         run = _begin(delivery, signature, definition)
         occupy(run)
+        if definition.hard_timeout is not None:
+            self._limited()
         try:
             # A context of its own, so that language, time zone and the like end with the task.
             return Context().run(self._perform, run)
         finally:
             occupy(None)
+            if definition.hard_timeout is not None:
+                self._limited()
 
     def timed_out(self, run: Run) -> TaskOutcome:
         """How a run ends whose process is about to be ended: its hard time limit is over."""
@@ -152,12 +160,14 @@ class Executor:
     def _raised(self, run: Run, error: BaseException) -> TaskOutcome:
         signature = run.signature
         reason = _reason(error)
+        if not isinstance(error, Exception | CancelledError):
+            run.escaped = error
         if isinstance(error, TaskTimedOut) and not error.args:
             error.args = (f"the task ran longer than its timeout of {run.definition.timeout:g} s",)
         try:
             again = _next_run(signature, error, reason)
         except Exception as trouble:  # no such time
-            return outcomes.raised(run, trouble, "error", self._worker, _since(run))
+            return outcomes.raised(run, self._concealed(run, trouble), "error", self._worker, _since(run))
         error = self._concealed(run, error)
         if again is not None:
             return outcomes.retried(run, error, reason, again, self._worker)
@@ -165,8 +175,6 @@ class Executor:
 
     def _concealed(self, run: Run, error: BaseException) -> BaseException:
         """The exception, fit to be stored, logged and told."""
-        if isinstance(error, RetryLater):
-            return error
         words = self._server.config.mask
         return concealed(error, words, secrets_of(run.signature, self._server.registry, words))
 

@@ -223,10 +223,14 @@ class Fetcher:
 
     def _give_back(self, deliveries: list[Delivery]) -> None:
         if deliveries:
-            self._stores.call(lambda: self._consumer.release(deliveries))
+            self._stores.call(lambda: self._release(deliveries))
             self.claimed -= len(deliveries)
             if self._leases is not None:
                 self._leases.ended(deliveries)
+
+    def _release(self, deliveries: list[Delivery]) -> None:
+        self._beat()  # at every attempt: that a store is away does not mean that the loop hangs
+        self._consumer.release(deliveries)
 
     def _wait_for_room(self) -> None:
         if self._broker.lease is Lease.CONNECTION:

@@ -1,4 +1,4 @@
-"""What a worker process says of itself, once a second."""
+"""What a worker process says of itself, once a second, and what the system says of it."""
 
 from __future__ import annotations
 
@@ -30,3 +30,11 @@ def resident_memory() -> int:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def processor_time(pid: int) -> float | None:
+    """Seconds for which a process has used a processor so far; None where the system does not tell."""
+    with suppress(OSError, ValueError, IndexError), open(f"/proc/{pid}/stat", "rb") as file:
+        user, system = file.read().rpartition(b")")[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+    return None

@@ -34,9 +34,12 @@ class InlineRunner:
     def run(self, delivery: Delivery) -> TaskOutcome | None:
         """Run it and commit its outcome, which is returned; None: its task is not registered here, and it is parked.
 
-        Raises what the broker and the result backend raise, and BrokerError when another worker has the message.
+        Raises what the broker and the result backend raise, and BrokerError when another worker has the message. What
+        the task raises is its failure; where that is no Exception (Ctrl-C, `sys.exit()`, `pytest.fail()`) it goes on to
+        the caller, after the failure was committed.
         """
-        ending = self._executor.execute(delivery, _nobody_watches)
+        runs: list[Run] = []
+        ending = self._executor.execute(delivery, lambda run: runs.append(run) if run is not None else None)
         if isinstance(ending, Parked):
             self._consumer.park([delivery])
             return None
@@ -44,6 +47,9 @@ class InlineRunner:
             raise _lost(delivery)
         outcome = ending.outcome if isinstance(ending, Committed) else self._commit(ending)
         self._announcer.committed(outcome)
+        for run in runs:
+            if run.escaped is not None:
+                raise run.escaped
         return outcome
 
     def close(self) -> None:
@@ -65,14 +71,10 @@ class InlineRunner:
 
     def _complete(self, outcome: TaskOutcome) -> TaskOutcome:
         """The task is final already: what its other run triggers is sent."""
-        assert outcome.signature is not None
-        (state,) = self._server.backend.get_states([outcome.signature.uuid])
+        assert outcome.change is not None
+        (state,) = self._server.backend.get_states([outcome.change.uuid])
         assert state is not None
-        return self._commit(outcomes.completed(outcome.delivery, outcome.signature, state))
-
-
-def _nobody_watches(run: Run | None) -> None:
-    pass
+        return self._commit(outcomes.overtaken(outcome, state))
 
 
 def _lost(delivery: Delivery) -> BrokerError:

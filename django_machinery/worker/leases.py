@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from threading import Event, Thread
 from typing import TYPE_CHECKING
@@ -11,6 +12,8 @@ from django_machinery.worker.connections import close_broken
 
 if TYPE_CHECKING:
     from django_machinery.seams.broker import Consumer, Delivery
+
+logger = logging.getLogger("django_machinery.workers")
 
 
 class MessageLeases:
@@ -49,3 +52,5 @@ class MessageLeases:
                 self.ended(self._consumer.renew(held))
             except BrokerError:
                 close_broken()
+            except Exception:
+                logger.exception("The leases of messages could not be prolonged")

@@ -86,7 +86,7 @@ def _fulfil(future: Future[Any], function: Callable[..., Any], args: Any, kwargs
 def _serve(loop: asyncio.AbstractEventLoop) -> None:
     asyncio.set_event_loop(loop)
     try:
-        loop.run_forever()
+        _run_forever(loop)
         left = asyncio.all_tasks(loop)
         for task in left:
             task.cancel()
@@ -94,6 +94,15 @@ def _serve(loop: asyncio.AbstractEventLoop) -> None:
         loop.run_until_complete(loop.shutdown_asyncgens())
     finally:
         loop.close()
+
+
+def _run_forever(loop: asyncio.AbstractEventLoop) -> None:
+    """Until it is stopped: asyncio lets a SystemExit or KeyboardInterrupt in one of its tasks end the loop of all."""
+    while True:
+        try:
+            return loop.run_forever()
+        except (SystemExit, KeyboardInterrupt):
+            pass  # who waits for it has got it too
 
 
 async def _interruptible(run: Run, args: Any, kwargs: Any) -> Any:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 RENEW = 0.3
 """Renewals and heartbeats are counted in parts of the lease."""
-PROMOTE = 0.05
+LOOK = 0.04
+"""Seconds between two looks at the delayed messages: one may have been sent that is due before all others."""
 RELAY = 1.0
 SWEEP = 1.0
 BEAT = 3.0
@@ -27,9 +28,9 @@ TIDY = 2.0
 
 
 class Maintenance:
-    """Two threads: one renews leases, so that nothing can make it late; the other does all that may take its time.
+    """Threads: one renews leases and one ends delays, so that nothing can make them late; the third takes its time.
 
-    A third one schedules, unless told not to.
+    A further one schedules, unless told not to.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Maintenance:
         self._renewed_at = 0.0
         self._leases = Rounds("leases", stores, [Job(server.config.lease * RENEW, self.renew)])
         self._tidy = Tidying(server)
+        self._delays = Rounds("delays", stores, [Job(None, self.promote)]) if server.broker.supports_delay else None
         self._chores = Rounds("chores", stores, [*self._jobs(), *chores])
         self._schedules = Rounds("schedules", stores, [Job(None, look)]) if look is not None else None
         self.soon = self._leases.soon
@@ -62,6 +64,8 @@ class Maintenance:
 
     def start(self) -> None:
         self._leases.start()
+        if self._delays is not None:
+            self._delays.start()
         self._chores.start()
         if self._schedules is not None:
             self._schedules.start()
@@ -70,6 +74,8 @@ class Maintenance:
         """End, after the errands given by `soon`."""
         if self._schedules is not None:
             self._schedules.stop(timeout)
+        if self._delays is not None:
+            self._delays.stop(timeout)
         self._chores.stop(timeout)
         self._leases.stop(timeout)
 
@@ -86,18 +92,21 @@ class Maintenance:
         for token in tokens - held:
             self._lost(token)
 
+    def promote(self) -> float:
+        """Make ready what is due; the seconds until the next look, which is there when the next message is due."""
+        due = self._server.broker.next_due()
+        if due is None or due > 0:
+            return LOOK if due is None else min(due, LOOK)
+        return 0.0 if self._server.broker.promote() else LOOK
+
     def _jobs(self) -> list[Job]:
-        server = self._server
-        jobs = [
-            Job(RELAY, lambda: relay(server)),
+        return [
+            Job(RELAY, lambda: relay(self._server)),
             Job(SWEEP, self._sweep),
             Job(BEAT, self._beat),
             Job(EXPIRE, self._expire),
             Job(TIDY, self._tidy.look),
         ]
-        if server.broker.supports_delay:
-            jobs.append(Job(PROMOTE, server.broker.promote))
-        return jobs
 
     def _sweep(self) -> None:
         """Free what dead workers held, but only after a lease's time of renewing without a break.

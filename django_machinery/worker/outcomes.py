@@ -8,6 +8,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from django_machinery.protocol import followups, headers
+from django_machinery.protocol.signature import Signature
 from django_machinery.protocol.states import FAILURE, RETRY, SUCCESS
 from django_machinery.protocol.storable import storable
 from django_machinery.seams.backend import Attempt, StateChange
@@ -15,10 +16,9 @@ from django_machinery.seams.unit import Burial, Outcome
 from django_machinery.worker.errors import error_text, traceback_text, type_path
 
 if TYPE_CHECKING:
-    from django_machinery.protocol.signature import Signature
     from django_machinery.protocol.states import TaskResult, TaskState
     from django_machinery.seams.broker import Delivery
-    from django_machinery.worker.run import Run
+    from django_machinery.worker.run import Progress, Run
 
 
 @dataclass(slots=True)
@@ -29,6 +29,8 @@ class TaskOutcome(Outcome):
     exception: BaseException | None = None
     mended: bool = False
     """It stands for an outcome that the store refused."""
+    progress: Progress | None = None
+    """What a task that was seen to run said last."""
 
 
 @dataclass(slots=True)
@@ -57,8 +59,14 @@ Ending = TaskOutcome | Released | Parked | Committed
 
 
 def undecodable(delivery: Delivery, error: Exception, worker: str) -> TaskOutcome:
-    """Bytes that are no message."""
-    return TaskOutcome(delivery, burial=Burial("undecodable", error_text(error), worker))
+    """Bytes that are no message. Where the broker knows whose they are, that task fails: it never will run."""
+    outcome = TaskOutcome(delivery, burial=Burial("undecodable", error_text(error), worker))
+    if delivery.uuid:
+        task = Signature(uuid=delivery.uuid, queue=delivery.queue)
+        text = f"the message cannot be read: {error_text(error)}"
+        now = datetime.now(UTC)
+        outcome.change = StateChange(task, FAILURE, error=text, reason="dead", worker=worker, finished_at=now)
+    return outcome
 
 
 def unworkable(delivery: Delivery, error: BaseException, worker: str) -> TaskOutcome:
@@ -93,6 +101,13 @@ def completed(delivery: Delivery, signature: Signature, stored: TaskState) -> Ta
     return outcome
 
 
+def overtaken(outcome: TaskOutcome, stored: TaskState) -> TaskOutcome:
+    """In place of an outcome whose task was final already. What nobody can read is kept all the same."""
+    if outcome.signature is None:
+        return TaskOutcome(outcome.delivery, burial=outcome.burial)
+    return completed(outcome.delivery, outcome.signature, stored)
+
+
 def succeeded(run: Run, results: tuple[TaskResult, ...], worker: str, seconds: float) -> TaskOutcome:
     """The task returned."""
     signature = run.signature
@@ -106,7 +121,7 @@ def succeeded(run: Run, results: tuple[TaskResult, ...], worker: str, seconds: f
         finished_at=datetime.now(UTC),
     )
     follow_ups = followups.on_success(signature, results) if signature.on_success else ()
-    return TaskOutcome(run.delivery, signature, change, follow_ups, seconds=seconds)
+    return TaskOutcome(run.delivery, signature, change, follow_ups, seconds=seconds, progress=_progress(run))
 
 
 def failed(delivery: Delivery, signature: Signature, error: str, reason: str, worker: str) -> TaskOutcome:
@@ -136,6 +151,7 @@ def raised(run: Run, exception: BaseException, reason: str, worker: str, seconds
     outcome.change.attempt = _attempt(run, exception, reason)
     outcome.seconds = seconds
     outcome.exception = exception
+    outcome.progress = _progress(run)
     return outcome
 
 
@@ -149,8 +165,11 @@ def retried(run: Run, exception: BaseException, reason: str, again: Signature, w
         started_at=run.started_at,
         attempt=_attempt(run, exception, reason),
     )
-    seconds = monotonic() - run.began
-    return TaskOutcome(run.delivery, run.signature, change, retry=again, seconds=seconds, exception=exception)
+    outcome = TaskOutcome(run.delivery, run.signature, change, retry=again)
+    outcome.seconds = monotonic() - run.began
+    outcome.exception = exception
+    outcome.progress = _progress(run)
+    return outcome
 
 
 def refused(outcome: TaskOutcome, error: Exception, worker: str) -> TaskOutcome | None:
@@ -160,7 +179,7 @@ def refused(outcome: TaskOutcome, error: Exception, worker: str) -> TaskOutcome 
     UUID is nothing that the store can hold; None when that was refused.
     """
     if outcome.signature is None:
-        return None
+        return TaskOutcome(outcome.delivery, burial=outcome.burial, mended=True) if outcome.change else None
     if outcome.burial is not None:
         return TaskOutcome(outcome.delivery, burial=outcome.burial, mended=True)
     detail = "" if outcome.mended else f": {storable(error_text(error))}"
@@ -172,6 +191,10 @@ def refused(outcome: TaskOutcome, error: Exception, worker: str) -> TaskOutcome 
         mended.burial = Burial("refused", text, worker)
     mended.mended = True
     return mended
+
+
+def _progress(run: Run) -> Progress | None:
+    return run.progress if run.reported else None
 
 
 def _attempt(run: Run, exception: BaseException, reason: str) -> Attempt:

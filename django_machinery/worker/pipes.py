@@ -43,6 +43,8 @@ class Report:
 
     figures: Figures
     gone: bool = False
+    ends_by: float | None = None
+    """`time.monotonic()`, which is the system's, of the first end of a hard timeout of what runs."""
 
 
 class ReportWriter:
@@ -53,7 +55,7 @@ class ReportWriter:
         os.set_blocking(file, False)
 
     def write(self, report: Report) -> None:
-        line = json.dumps({**asdict(report.figures), "gone": report.gone}) + "\n"
+        line = json.dumps({**asdict(report.figures), "gone": report.gone, "ends_by": report.ends_by}) + "\n"
         with suppress(OSError):
             os.write(self._file, line.encode())
 
@@ -72,8 +74,8 @@ class ReportReader:
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
             values = json.loads(line)
-            gone = values.pop("gone")
-            yield Report(Figures(**values), gone)
+            gone, ends_by = values.pop("gone"), values.pop("ends_by")
+            yield Report(Figures(**values), gone, ends_by)
 
     def _receive(self) -> bytes:
         received = b""

@@ -42,13 +42,20 @@ class Roster:
             concurrency=concurrency,
         )
 
-    def dismiss(self, token: str, *, gone: bool) -> None:
-        """A process has ended: in good order when it had given back all that it held (`gone`), else by a crash."""
+    def dismiss(self, token: str, *, gone: bool, blameless: bool = False) -> None:
+        """A process has ended: in good order when it had given back all that it held (`gone`), else by a crash.
+
+        `blameless`: nothing that it ran was the cause.
+        """
         if gone:
             self._server.broker.resign(token)
         else:
-            self._server.broker.reclaim(token)
+            self._server.broker.reclaim(token, blame=not blameless)
         self._processes.retire(token)
+
+    def give_up(self, token: str) -> None:
+        """A process hangs: others may have what it holds, none of which is to blame."""
+        self._server.broker.reclaim(token, blame=False)
 
     def suspects(self) -> int:
         """Messages that wait to be run alone in a process, on queues that are not paused."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 from django.db import connections
 
+from django_machinery.exceptions import StoreError
 from django_machinery.worker.connections import forget_queries
 from django_machinery.worker.stores import UNAVAILABLE
 
@@ -90,8 +91,8 @@ class Rounds:
             job.outage = self._stores.lost(error, job.outage)
             job.due = monotonic() + job.outage.delay
             return False
-        except Exception:
-            logger.exception("The worker's housekeeping failed")
+        except Exception as error:
+            logger.error("The worker's housekeeping failed: %s", error, exc_info=not isinstance(error, StoreError))
             job.due = monotonic() + max(job.period or 0.0, AFTER_ERROR)
             return True
         if job.outage is not None:

@@ -29,12 +29,15 @@ class Run:
         "cancelled",
         "definition",
         "delivery",
+        "escaped",
         "interrupt",
         "progress",
         "received_at",
+        "reported",
         "signature",
         "started_at",
         "told",
+        "unwatched",
     )
 
     def __init__(
@@ -55,7 +58,13 @@ class Run:
         """`time.monotonic()` of the start."""
         self.told = False
         """Has the watchdog shown that the task is STARTED?"""
+        self.unwatched = False
+        """Has the watchdog complained of it?"""
         self.progress: Progress | None = None
+        self.reported = False
+        """Has the reporter seen it? Then what it says last is stored too, with its outcome."""
         self.cancelled = False
+        self.escaped: BaseException | None = None
+        """What it raised that is no Exception, and is to end more than the task where that runs in its caller."""
         self.interrupt: Callable[[type[BaseException]], None] | None = None
         """Raises that exception inside the task, at most once, as soon as it can be; None: it cannot be interrupted."""

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 FIRST_DELAY = 0.05
-LONGEST_DELAY = 3.0
+LONGEST_DELAY = 1.0
 """Seconds between two attempts; less where the lease is short, so that a process is back before it runs out."""
 TELL_AGAIN = 30.0
 """Seconds for which a store that stays away is not spoken of again."""

@@ -33,7 +33,9 @@ TICK = 0.25
 GRACE = 3.0
 """Seconds that a child has to follow an order to end, beyond the time that its tasks are given."""
 HUNG = 2.0
-"""Leases after which a child whose fetch loop does not move is ended."""
+"""Leases after which a child that neither moves nor computes is ended."""
+LOOK = 0.15
+"""Leases between two looks at what processor time a child uses."""
 LOOK_FOR_SUSPECTS = 1.0
 """Seconds between two looks for suspects."""
 
@@ -45,7 +47,9 @@ class Supervisor:
     """
 
     def __init__(self, server: Server, plan: Plan, announce: Callable[[str], object]) -> None:
-        """`announce` is called with a line for people: when all processes consume, and when they stop."""
+        """`announce` is called with a line for people: when all processes consume, and when they stop. It must not
+        raise: the children would go on without a supervisor.
+        """
         self._announce = announce
         self._server = server
         self._plan = plan
@@ -165,8 +169,8 @@ class Supervisor:
 
     def _stop(self) -> None:
         self._stopping_since = monotonic()
-        self._announce("STOPPING: running tasks may finish; the next signal ends them")
         self._tell_all(FINISH)
+        self._announce("STOPPING: running tasks may finish; the next signal ends them")
 
     def _quit(self) -> None:
         self._quitting_since = monotonic()
@@ -196,7 +200,7 @@ class Supervisor:
 
     def _settle(self, child: ChildProcess) -> None:
         """In the thread of the leases."""
-        self._roster.dismiss(child.token, gone=child.gone)
+        self._roster.dismiss(child.token, gone=child.gone, blameless=child.blameless)
         if not child.gone:
             self._look_for_suspects()
 
@@ -234,16 +238,25 @@ class Supervisor:
             self._excuse_all()
         self._enforced_at = now
         for child in self._children.values():
-            if not child.moves(HUNG * self._server.config.lease):
-                child.kill("its fetch loop does not move")
-            elif child.overdue(GRACE):
-                child.kill("it goes on without its lease")
+            self._judge(child, self._server.config.lease)
         if self._stopping_since is not None and self._quitting_since is None:
             if now - self._stopping_since > self._plan.shutdown_timeout + GRACE:
                 self._quit()
         elif self._quitting_since is not None and now - self._quitting_since > GRACE:
             for child in self._children.values():
                 child.kill("it does not end")
+
+    def _judge(self, child: ChildProcess, lease: float) -> None:
+        child.look(LOOK * lease)
+        if child.overran(GRACE):
+            child.kill("a task runs longer than its hard timeout", blameless=False)
+        elif child.overdue(GRACE):
+            child.kill("it goes on without its lease")
+        elif not child.moves(HUNG * lease):
+            child.kill("its fetch loop does not move, and nothing computes")
+        elif not child.moves(lease) and not child.given_up:
+            child.given_up = True  # before the lease runs out: then what ran alone would be blamed
+            self._soon(lambda: self._roster.give_up(child.token))
 
     def _excuse_all(self) -> None:
         """This process stood still itself: that nothing was heard meanwhile says nothing about its children."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from threading import Event, Thread
 from time import monotonic
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from django_machinery.exceptions import TaskTimedOut
 from django_machinery.protocol.states import STARTED
 from django_machinery.seams.backend import StateChange
+from django_machinery.seams.unit import Note
 
 if TYPE_CHECKING:
     from django_machinery.worker.pool import Slot
@@ -20,6 +22,8 @@ PERIOD = 0.05
 SHOWN_AFTER = 0.1
 """Seconds after which a task is shown as STARTED; of a shorter one nobody would see it."""
 
+logger = logging.getLogger("django_machinery.workers")
+
 
 class Watchdog:
     """A thread that looks at every run, several times a second, without asking any store."""
@@ -27,7 +31,7 @@ class Watchdog:
     def __init__(
         self,
         slots: list[Slot],
-        note: Callable[[StateChange], None],
+        note: Callable[[Note], None],
         worker: str,
         overrun: Callable[[Run], None] | None,
     ) -> None:
@@ -51,7 +55,16 @@ class Watchdog:
             for slot in tuple(self._slots):
                 run = slot.run
                 if run is not None and now - run.began > SHOWN_AFTER:
-                    self._look_at(run, now - run.began)
+                    self._try_to_look_at(run, now - run.began)
+
+    def _try_to_look_at(self, run: Run, seconds: float) -> None:
+        """No error of one run may take the time limits of the others away."""
+        try:
+            self._look_at(run, seconds)
+        except Exception:
+            if not run.unwatched:
+                run.unwatched = True
+                logger.exception("The time limits of %s cannot be watched", run.signature.name)
 
     def _look_at(self, run: Run, seconds: float) -> None:
         if not run.told:
@@ -64,5 +77,6 @@ class Watchdog:
             self._overrun(run)
 
 
-def _started(run: Run, worker: str) -> StateChange:
-    return StateChange(run.signature, STARTED, worker=worker, received_at=run.received_at, started_at=run.started_at)
+def _started(run: Run, worker: str) -> Note:
+    change = StateChange(run.signature, STARTED, worker=worker, received_at=run.received_at, started_at=run.started_at)
+    return Note(run.delivery, change)

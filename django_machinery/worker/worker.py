@@ -48,6 +48,8 @@ class Worker:
 
         `schedules`: it sends periodic tasks too, unless it drains.
         """
+        if isinstance(server, str):
+            raise TypeError(f"a Worker takes a server: servers[{server!r}]")
         self.server = server
         self.tag = tag
         self.concurrency = threads_of(server.config, concurrency)

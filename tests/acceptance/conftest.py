@@ -4,7 +4,7 @@ import json
 import logging
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,17 @@ logger = logging.getLogger(__name__)
 
 LEASE = 2.0
 """Seconds: short enough to see its end, long enough for a busy machine to renew it."""
+
+
+BREAK = """
+import os, sys
+reading, writing = os.pipe()
+os.close(reading)
+for number in sys.argv[1].split(","):
+    os.dup2(writing, int(number))
+os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
+"""
+"""Executes `python ...` with pipes that nobody reads."""
 
 
 class RunningWorker:
@@ -75,15 +86,24 @@ def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def start_worker(spawn: Callable[..., Process], database: str) -> StartWorker:
-    """Start `runworker` for the server of `database`: `start_worker("--drain", LEASE=5)`. On return it consumes."""
+    """Start `runworker` for the server of `database`: `start_worker("--drain", LEASE=5)`. On return it consumes.
 
-    def start(*options: str, wait: bool = True, debug: bool = False, **settings: Any) -> RunningWorker:
+    `broken`: file descriptors that are pipes which nobody reads any more.
+    """
+
+    def start(
+        *options: str, wait: bool = True, debug: bool = False, broken: Sequence[int] = (), **settings: Any
+    ) -> RunningWorker:
         variables = {
             "DJANGO_SETTINGS_MODULE": "tests.acceptance.settings",
             "MACHINERY_TEST_SERVER": json.dumps({"LEASE": LEASE, "CONCURRENCY": 2, **settings}),
             "MACHINERY_TEST_DEBUG": "1" if debug else "0",
         }
-        worker = RunningWorker(spawn("-m", "django", "runworker", f"--server={database}", *options, **variables))
+        if broken:
+            variables["PYTHONUNBUFFERED"] = ""  # as it is by default: what cannot be written waits for the end
+        prefix = ["-c", BREAK, ",".join(map(str, broken))] if broken else []
+        command = [*prefix, "-m", "django", "runworker", f"--server={database}", *options]
+        worker = RunningWorker(spawn(*command, **variables))
         if wait:
             worker.wait_for_ready()
         return worker

@@ -2,10 +2,10 @@
 
 import time
 
-from django.db import connections
+from django.db import connections, transaction
 
 from django_machinery import Group, send_group
-from tests.acceptance.conftest import StartWorker, wait_for
+from tests.acceptance.conftest import LEASE, Gate, StartWorker, wait_for
 from tests.app import tasks
 from tests.databases import on_databases
 from tests.services import DatabaseServer
@@ -13,22 +13,48 @@ from tests.services import DatabaseServer
 
 @on_databases("postgres")
 def test_a_worker_comes_back_when_its_database_does(
-    start_worker: StartWorker, own_database: DatabaseServer, database: str
+    start_worker: StartWorker, own_database: DatabaseServer, database: str, gate: Gate
 ):
     worker = start_worker("--processes=2")
     children = sorted(worker.children())
     assert tasks.add.using(server=database).send(1, 2).get(timeout=20) == 3
-    running = tasks.slow.using(server=database).send(1000)
-    wait_for(lambda: running.state == "STARTED", worker)
+    running = tasks.hold.using(server=database).send("running", gate.path)
+    wait_for(lambda: tasks.recorded() == ["running"], worker)
     connections[database].close()
     own_database.stop()
-    time.sleep(0.5)  # the task ends while nobody can be told
+    gate.open()  # the task ends while nobody can be told
+    worker.process.wait_for_line("cannot be reached")
     own_database.start()
-    assert running.get(timeout=20) == 1000, worker.output
+    assert running.get(timeout=20) == "running", worker.output
     assert tasks.add.using(server=database).send(2, 3).get(timeout=20) == 5, worker.output
-    assert "cannot be reached" in worker.output
+    assert tasks.recorded() == ["running"]
     assert "Traceback" not in worker.output
     assert sorted(worker.children()) == children
+    connections[database].close()
+    assert worker.terminate() == 0
+
+
+@on_databases("postgres")
+def test_a_long_outage_ends_no_process_that_has_messages_to_give_back(
+    start_worker: StartWorker, own_database: DatabaseServer, database: str, gate: Gate
+):
+    worker = start_worker("--concurrency=1")
+    for _ in range(30):  # it sees only short tasks, and claims ahead
+        tasks.add.using(server=database).send(1, 2).get(timeout=20)
+    children = sorted(worker.children())
+    with transaction.atomic(using=database):
+        held = tasks.hold.using(server=database).send("held", gate.path)
+        others = [tasks.add.using(server=database).send(1, 2) for _ in range(60)]
+    wait_for(lambda: tasks.recorded() == ["held"], worker)  # with others behind it, which are soon to go back
+    connections[database].close()
+    own_database.stop()
+    time.sleep(3 * LEASE)  # so long is the outage
+    own_database.start()
+    gate.open()
+    assert held.get(timeout=20) == "held"
+    assert {other.get(timeout=20) for other in others} == {3}
+    assert tasks.recorded() == ["held"], worker.output
+    assert sorted(worker.children()) == children, worker.output
     connections[database].close()
     assert worker.terminate() == 0
 

@@ -1,6 +1,7 @@
 """Workers on a Redis whose connections break, or which is of no use for a while: nothing is lost."""
 
 import os
+import re
 import signal
 import time
 from collections import Counter
@@ -131,6 +132,17 @@ def test_a_full_redis_is_drained(start_worker: StartWorker, redis: Redis):
         wait_for(lambda: nothing_is_left(server), worker)
         assert "Traceback" not in worker.output
         assert worker.terminate() == 0
+
+
+@pytest.mark.parametrize("wrong", ["BROKER", "RESULT_BACKEND"])
+def test_a_worker_that_redis_refuses_ends_with_one_line(start_worker: StartWorker, redis: Redis, wrong: str):
+    refused = f"redis://nobody:hunter2@127.0.0.1:{redis.port}/0"
+    worker = start_worker(wait=False, **on(redis.url, **{wrong: refused}))
+    assert worker.process.wait(timeout=60) == 1
+    checks, _, error = worker.output.partition("CommandError: ")
+    shown = f"redis://nobody:***@127.0.0.1:{redis.port}/0"
+    assert re.fullmatch(rf"{re.escape(shown)} refuses: Redis: .*invalid username-password.*\n", error), worker.output
+    assert not re.search(r"Traceback|housekeeping|cannot be reached", checks)
 
 
 @pytest.mark.parametrize("how", ["is killed", "is paused", "is full", "is a replica"])

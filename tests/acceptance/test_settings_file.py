@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+from django_machinery.conf.inheritance import VARIABLE
 from tests.acceptance.conftest import RunningWorker, wait_for
 from tests.app import tasks
 from tests.databases import on_databases
@@ -17,6 +18,7 @@ result_backend: orm://default
 lock: orm://default
 lease: 1
 concurrency: {concurrency}
+redis: {{sentinel_password: hunter2}}
 """
 
 
@@ -45,6 +47,7 @@ def test_a_worker_takes_up_what_may_change_and_outlives_what_may_not(
     wait_for(lambda: "Settings stay as they are" in worker.output, worker, timeout=10)
     os.kill(worker.children()[0], signal.SIGKILL)
     assert tasks.add.send(2, 2).get(timeout=20) == 4, worker.output
+    assert tasks.seen_by_a_program.send(["hunter2", VARIABLE]).get(timeout=20) == [], worker.output
 
     file.write_text(SETTINGS.format(concurrency=3).replace("orm://default", "orm://other"))
     wait_for(lambda: "need a restart: BROKER, LOCK, RESULT_BACKEND" in worker.output, worker, timeout=10)

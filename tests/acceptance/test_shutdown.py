@@ -5,24 +5,38 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
+
+from django_machinery import AsyncResult, ResultTimeout
 from django_machinery.models import Message, WorkerProcess
 from django_machinery.server import Server
-from tests.acceptance.conftest import Gate, StartWorker, wait_for
+from tests.acceptance.conftest import LEASE, Gate, StartWorker, wait_for
 from tests.app import tasks
 from tests.databases import on_databases
 from tests.waiting import wait_until
+
+LONGEST_WAIT = 0.15 * LEASE
+"""Seconds that a fetch loop waits at the most before it looks for messages."""
 
 
 @on_databases("default", "postgres")
 def test_sigterm_lets_running_tasks_finish_and_takes_no_more(
     start_worker: StartWorker, database: str, gate: Gate, server: Server
 ):
-    worker = start_worker("--concurrency=1")
+    worker = start_worker("--concurrency=2")
     running = tasks.hold.using(server=database).send("running", gate.path)
     wait_for(lambda: tasks.recorded() == ["running"], worker)
     worker.process.terminate()
-    waiting = tasks.add.using(server=database).send(1, 2)
-    time.sleep(0.3)  # time in which it might take the second, or end before the first has
+
+    def left() -> AsyncResult[int] | None:
+        result = tasks.add.using(server=database).send(1, 2)
+        try:
+            result.get(timeout=3 * LONGEST_WAIT)
+        except ResultTimeout:
+            return result
+        return None  # the order has not arrived yet: there is a thread that has nothing to do
+
+    waiting = wait_for(left, worker)
     assert worker.process.returncode is None
     gate.open()
     assert worker.process.wait() == 0, worker.output
@@ -68,6 +82,23 @@ def test_ctrl_c_reaches_everybody_and_is_one_request(start_worker: StartWorker, 
     gate.open()
     assert worker.process.wait() == 0, worker.output
     assert result.state == "SUCCESS"
+
+
+@pytest.mark.parametrize("broken", [(1,), (1, 2)])
+@on_databases("default")
+def test_it_ends_in_order_where_nobody_reads_its_output_any_more(
+    start_worker: StartWorker, database: str, gate: Gate, broken: tuple[int, ...]
+):
+    """`runworker | tee log`: Ctrl-C ends `tee` first."""
+    worker = start_worker("--concurrency=1", wait=False, debug=True, broken=broken)
+    result = tasks.hold.using(server=database).send("running", gate.path)
+    wait_for(lambda: tasks.recorded() == ["running"], worker)
+    os.killpg(worker.pid, signal.SIGINT)
+    gate.open()
+    assert worker.process.wait() == 0, worker.output
+    assert result.state == "SUCCESS"
+    assert not WorkerProcess.objects.using(database).exists()
+    assert worker.output == ""
 
 
 @on_databases("postgres")

@@ -37,6 +37,10 @@ def make_rows(text: str = "plain", *, number: int = 0, state: str = "FAILURE") -
             uuid=uuid, name=short, number=1, worker=short, started_at=WHEN, ended_at=datetime.now(UTC),
             outcome=text[:16], exception=short, error=text, traceback=text,
         ),
+        "failure": Attempt(
+            uuid=uuid, name=short, number=2, worker=short, ended_at=datetime.now(UTC), outcome="error",
+            exception=short, error=text, traceback=text,
+        ),
         "groupmeta": GroupMeta(uuid=uuid, total=2, remaining=1, failed=1, callback_uuid=short, created_at=WHEN),
         "deadletter": DeadLetter(
             server="default", queue=short, uuid=uuid, name=short, body=body.encode(), reason=text[:32], detail=text,

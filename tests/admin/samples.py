@@ -168,6 +168,9 @@ def _schedules() -> list[Schedule]:
                  missed="one", dst_gap="next", dst_overlap="first", run_overlap="allow",
                  next_at=now + timedelta(hours=index + 1), last_at=now - timedelta(hours=23))
         for index, (name, spec, zone) in enumerate(specs)
+    ] + [
+        Schedule(server="default", name="weekly figures", kind="task", spec="30 5 * * 1-5", timezone="UTC",
+                 signatures="[]", origin="model", next_at=now + timedelta(hours=9)),
     ]  # fmt: skip
 
 

@@ -1,6 +1,9 @@
 """What actions do, say and leave behind."""
 
+import html
+import re
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -11,8 +14,9 @@ from django.utils import timezone
 
 from django_machinery import control, servers
 from django_machinery.admin import actions
-from django_machinery.exceptions import TaskFailed
+from django_machinery.exceptions import BackendUnavailable
 from django_machinery.models import DeadLetter, Message, TaskState
+from django_machinery.server import Server
 from django_machinery.testing import run_tasks
 from tests.admin.conftest import MakeUser
 from tests.app.tasks import add, fail
@@ -95,9 +99,12 @@ def test_the_page_of_a_task_offers_what_makes_sense(operator: Client):
     (failed,) = send_failing()
     add.send(1, 2)
     waiting = TaskState.objects.get(state="PENDING")
-    pages = [operator.get(reverse("admin:machinery_taskstate_change", args=[task.pk])) for task in (failed, waiting)]
+    started = TaskState.objects.create(uuid="s", server="default", state="STARTED", created_at=timezone.now())
+    pages = [
+        operator.get(reverse("admin:machinery_taskstate_change", args=[task.pk])) for task in (failed, waiting, started)
+    ]
     offered = [[action.name for action in page.context["actions"]] for page in pages]
-    assert offered == [["retry", "remove"], ["run_now", "cancel", "cancel_hard"]]
+    assert offered == [["retry", "remove"], ["run_now", "cancel"], ["cancel", "cancel_hard"]]
 
 
 def test_an_action_on_the_whole_filter_asks_first_and_takes_what_the_filter_shows(operator: Client):
@@ -142,15 +149,102 @@ def test_a_background_action_is_refused_without_the_permission(staff: MakeUser, 
     assert not TaskState.objects.filter(generation=1).exists()
 
 
-def test_a_store_that_does_not_answer_is_told(operator: Client, monkeypatch: pytest.MonkeyPatch):
+def test_a_store_that_fails_on_the_way_is_told_and_noted(operator: Client, monkeypatch: pytest.MonkeyPatch):
     (task,) = send_failing()
 
-    def unreachable(*_: object, **__: object) -> int:
-        raise TaskFailed("the store is away")
+    def unreachable(self: Server, signatures: object) -> None:
+        raise BackendUnavailable("the store is away")
 
-    monkeypatch.setattr(actions.OperatorAction, "apply", unreachable)
-    assert "the store is away" in act(operator, "retry", task)
-    assert not LogEntry.objects.exists()
+    monkeypatch.setattr(Server, "start_anew", unreachable)
+    page = act(operator, "retry", task)
+    assert "Run again: the store is away" in page
+    assert "done for" not in page.replace("done for 0 of 1", "")
+    assert [entry.change_message for entry in LogEntry.objects.all()] == ["Run again: it failed on the way"]
+
+
+def test_one_server_that_is_gone_keeps_no_other_from_its_tasks(operator: Client):
+    (task,) = send_failing()
+    gone = TaskState.objects.create(uuid="gone", server="gone", state="FAILURE", created_at=timezone.now())
+    page = act(operator, "retry", task, gone)
+    task.refresh_from_db()
+    assert task.state == "PENDING"
+    assert "Run again: done for 1 of 2." in page
+    assert "Run again: there is no server" in page or "gone" in page
+    assert [entry.object_id for entry in LogEntry.objects.all()] == [str(task.pk)]
+
+
+def test_a_task_that_runs_is_only_asked_to_end(operator: Client):
+    add.send(1, 2)
+    add.send(1, 2)
+    waiting, runs = TaskState.objects.order_by("id")
+    Message.objects.filter(uuid=runs.uuid).delete()
+    TaskState.objects.filter(pk=runs.pk).update(state="STARTED")
+    page = act(operator, "cancel", waiting, runs, confirmed="yes")
+    assert "Cancel: asked for 2 of 2; 1 have not ended yet." in page
+
+
+def test_whoever_says_no_comes_back_to_where_they_were(operator: Client):
+    (task,) = send_failing()
+    asked = act(operator, "remove", task, query="?state=FAILURE&id__lt=999")
+    assert f'href="{reverse(TASKS)}?state=FAILURE&amp;id__lt=999"' in asked
+    detail = reverse("admin:machinery_taskstate_change", args=[task.pk])
+    assert f'href="{detail}">No, go back' in act(operator, "remove", task, _detail="1")
+
+
+def test_what_is_asked_is_told_in_words(operator: Client):
+    tasks = send_failing(2)
+    assert "<strong>Delete</strong> is asked for 1 task state." in act(operator, "remove", tasks[0])
+    assert "<strong>Delete</strong> is asked for 2 task states." in act(operator, "remove", *tasks)
+
+
+def confirmed_form(page: str) -> tuple[str, dict[str, Any]]:
+    """Where the form that asks leads, and what it sends."""
+    form = page.split('<form method="post" action="?')[1].split("</form>")[0]
+    fields: dict[str, list[str]] = {}
+    for name, value in re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', form):
+        fields.setdefault(name, []).append(html.unescape(value))
+    return "?" + html.unescape(form.split('"')[0]), fields
+
+
+def test_a_whole_filter_is_acted_on_as_it_was_when_it_was_asked_for(operator: Client, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(actions, "IN_REQUEST", 0)
+    tasks = send_failing(3)
+    now = timezone.now()
+    TaskState.objects.update(created_at=now - timedelta(minutes=14))
+    asked = act(operator, "retry", tasks[0], query="?sent=15m&name=tests.app.tasks.fail", select_across="1")
+    assert "is asked for 3 task states" in asked
+    newer = send_failing()[-1]
+    query, form = confirmed_form(asked)
+    answer = operator.post(reverse(TASKS) + query, form)
+    assert answer["Location"] == f"{reverse(TASKS)}?sent=15m&name=tests.app.tasks.fail"
+    # The queue is busy for two minutes.
+    monkeypatch.setattr("django_machinery.admin.time_filters.timezone.now", lambda: now + timedelta(minutes=2))
+    run_tasks()
+    again = TaskState.objects.filter(generation=1)
+    assert set(again) == set(tasks)
+    assert newer not in again
+
+
+def test_a_whole_filter_takes_all_pages_wherever_it_was_chosen(operator: Client):
+    tasks = send_failing(60)
+    second_page = f"?name=tests.app.tasks.fail&id__lt={tasks[10].pk}"
+    page = operator.get(reverse(TASKS) + second_page).content.decode()
+    assert "Select all that match (60)" in page
+    assert 'name="id__lt"' not in page, "a search looks on all pages"
+    assert [link for link in re.findall(r'href="([^"]*)"', page) if "id__lt" in link] == []
+    asked = act(operator, "retry", tasks[0], query=second_page, select_across="1")
+    assert "is asked for 60 task states" in asked
+    query, form = confirmed_form(asked)
+    assert "done for 60 of 60" in operator.post(reverse(TASKS) + query, form, follow=True).content.decode()
+
+
+def test_a_background_task_whose_queue_is_paused_is_told(operator: Client, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(actions, "IN_REQUEST", 0)
+    tasks, server = send_failing(2), servers["default"]
+    ask = {"query": "?state=FAILURE", "select_across": "1", "confirmed": "yes"}
+    assert "is paused" not in act(operator, "retry", tasks[0], **ask)
+    control.pause(server, server.config.default_queue)
+    assert f"its queue {server.config.default_queue} (default) is paused" in act(operator, "retry", tasks[0], **ask)
 
 
 def test_dead_letters_are_sent_again(operator: Client):
@@ -167,6 +261,34 @@ def test_dead_letters_are_sent_again(operator: Client):
     assert Message.objects.count() == 1
 
 
+def test_a_dead_letter_that_cannot_be_read_keeps_no_other_from_being_sent(operator: Client):
+    add.send(2, 3)
+    message = Message.objects.get()
+    letters = [
+        DeadLetter.objects.create(server="default", queue=message.queue, body=body, reason="x", died_at=timezone.now())
+        for body in (b"\xff\xfe", message.body.encode())
+    ]
+    Message.objects.all().delete()
+    data = {"action": "requeue", "_selected_action": [letter.pk for letter in letters]}
+    page = operator.post(reverse("admin:machinery_deadletter_changelist"), data, follow=True).content.decode()
+    assert "Send again: done for 1 of 2." in page
+    assert Message.objects.count() == 1
+    details = [operator.get(reverse("admin:machinery_deadletter_change", args=[letter.pk])) for letter in letters]
+    assert [[action.name for action in page.context["actions"]] for page in details] == [["remove"], ["remove"]]
+
+
+def test_numbers_are_left_as_they_are_where_they_are_keys(operator: Client, settings: Any):
+    settings.USE_THOUSAND_SEPARATOR = True
+    (task,) = send_failing()
+    TaskState.objects.filter(pk=task.pk).update(id=12345)
+    letter = DeadLetter.objects.create(
+        id=12345, server="default", queue="q", body=b"{}", reason="x", died_at=timezone.now()
+    )
+    for row, model in ((task, "taskstate"), (letter, "deadletter")):
+        page = operator.get(reverse(f"admin:machinery_{model}_change", args=[12345])).content.decode()
+        assert set(re.findall(r'name="_selected_action" value="([^"]*)"', page)) == {"12345"}, row
+
+
 def test_a_queue_is_paused_resumed_and_purged(operator: Client):
     add.send(1, 2)
     queue = Message.objects.get().queue
@@ -180,6 +302,27 @@ def test_a_queue_is_paused_resumed_and_purged(operator: Client):
     assert "purged of 1" in operator.post(url, purge, follow=True).content.decode()
     assert not Message.objects.exists()
     assert LogEntry.objects.count() == 3
+
+
+def test_purging_says_how_much_it_throws_away(operator: Client):
+    for _ in range(3):
+        add.send(1, 2)
+    add.using(eta=timezone.now() + timedelta(hours=1)).send(1, 2)
+    form = {"server": "default", "queue": Message.objects.all()[0].queue, "deed": "purge"}
+    page = operator.post(reverse("admin:machinery_queuecontrol_act"), form).content.decode()
+    assert "Ready now: 3. Delayed, and spared: 1." in page
+    purged = operator.post(reverse("admin:machinery_queuecontrol_act"), {**form, "confirmed": "yes"}, follow=True)
+    assert "purged of 3" in purged.content.decode()
+    assert Message.objects.count() == 1
+
+
+@pytest.mark.parametrize("queue", ["no-such-queue", "a\0b", "x" * 300, ""])
+@pytest.mark.parametrize("deed", ["pause", "resume", "purge"])
+def test_a_queue_that_nobody_knows_is_refused(deed: str, queue: str, operator: Client):
+    form = {"server": "default", "queue": queue, "deed": deed}
+    page = operator.post(reverse("admin:machinery_queuecontrol_act"), form, follow=True).content.decode()
+    assert "There is no such queue." in page
+    assert not LogEntry.objects.exists()
 
 
 def test_a_queue_of_an_unknown_server_is_refused(operator: Client):

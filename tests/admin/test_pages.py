@@ -1,5 +1,6 @@
 """What the pages show, hide and cost."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ from django.db import connection
 from django.test import Client, override_settings
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
 from django_machinery import Signature, servers
 from django_machinery.admin import looks
@@ -17,7 +19,7 @@ from django_machinery.admin.charts import chart, nice
 from django_machinery.admin.paginator import COUNTED, BoundedPaginator
 from django_machinery.exceptions import BrokerUnavailable
 from django_machinery.inspector import Inspector, Point
-from django_machinery.models import TaskState
+from django_machinery.models import Attempt, GroupMeta, Schedule, TaskState, WorkerProcess
 from django_machinery.protocol.codec import encode_signature
 from django_machinery.protocol.signature import Arg
 from django_machinery.protocol.states import PENDING
@@ -66,6 +68,30 @@ def test_the_page_of_a_task_takes_few_queries(operator: Client):
     assert "Traceback (most recent call last)" in page.content.decode()
 
 
+def failing_run(uuid: str, hours_ago: int, outcome: str, **columns: Any) -> None:
+    """A task whose run ended so; it was sent the earlier, the later it ended."""
+    ended = timezone.now() - timedelta(hours=hours_ago)
+    TaskState.objects.create(
+        uuid=uuid, server="default", name=uuid, queue="mail", state="FAILURE", error=uuid, signature="{}",
+        created_at=timezone.now() - timedelta(hours=100 - hours_ago), finished_at=ended, **columns,
+    )  # fmt: skip
+    Attempt.objects.create(uuid=uuid, name=uuid, number=1, ended_at=ended, outcome=outcome, error=f"error of {uuid}")
+
+
+def test_the_newest_failure_is_the_run_that_failed_last(operator: Client):
+    for hours_ago, outcome in ((9, "error"), (5, "crash"), (7, "timeout"), (3, "cancel"), (1, "retry")):
+        failing_run(outcome, hours_ago, outcome)
+    page = operator.get(DASHBOARD)
+    newest = page.context["newest_failure"]
+    assert (newest[0].name, newest[1]) == ("crash", "error of crash")
+    assert "5 h ago" in page.content.decode()
+
+
+def test_a_dashboard_without_failures_names_none(operator: Client):
+    failing_run("cancel", 1, "cancel")
+    assert operator.get(DASHBOARD).context["newest_failure"] is None
+
+
 def test_what_is_sensitive_is_hidden_everywhere_but_in_the_raw_data(operator: Client):
     secret = "hunter2hunter2"
     signature = Signature.of("login", uuid="task_secret").replace(args=(_named("password", secret),))
@@ -77,6 +103,16 @@ def test_what_is_sensitive_is_hidden_everywhere_but_in_the_raw_data(operator: Cl
     for url in (DASHBOARD, "/admin/machinery/taskstate/", f"/admin/machinery/taskstate/{task.pk}/change/"):
         assert secret not in operator.get(url).content.decode(), url
     assert secret in operator.get(f"/admin/machinery/taskstate/{task.pk}/raw/").content.decode()
+
+
+def test_what_a_task_says_of_its_progress_is_masked(operator: Client):
+    signature = Signature.of("login", uuid="task_secret").replace(args=(_named("password", "hunter2hunter2"),))
+    task = TaskState.objects.create(
+        uuid="task_secret", server="default", name="login", queue="mail", state="STARTED", created_at=WHEN,
+        signature=encode_signature(signature).decode(), progress_done=1, progress_note="as hunter2hunter2, token=x1y",
+    )  # fmt: skip
+    page = operator.get(f"/admin/machinery/taskstate/{task.pk}/change/").content.decode()
+    assert "as ***, token=***" in page
 
 
 def test_a_site_of_the_project_shows_the_same_within_itself(operator: Client):
@@ -99,7 +135,7 @@ def test_one_server_that_does_not_answer_costs_its_panel_alone(operator: Client,
 
     samples.fill(10)
     monkeypatch.setattr(Inspector, "queues", unreachable)
-    page = operator.get(DASHBOARD).content.decode()
+    page = operator.get(DASHBOARD).content.decode().replace("<wbr>", "")
     assert "the broker is away" in page
     assert "web0.example.com" in page
     assert "the broker is away" in operator.get("/admin/machinery/queuecontrol/").content.decode()
@@ -144,6 +180,57 @@ def test_a_page_of_a_row_that_is_gone_says_so(operator: Client):
     for model in ("taskstate", "groupmeta", "deadletter", "workerprocess"):
         for key in ("999999", "nonsense"):
             assert operator.get(f"/admin/machinery/{model}/{key}/change/").status_code in (302, 404), (model, key)
+
+
+@pytest.mark.parametrize("model", ["taskstate", "deadletter", "groupmeta", "workerprocess", "cancellation", "schedule"])
+def test_an_address_that_no_page_leads_to_is_refused(model: str, operator: Client):
+    make_rows()
+    url = reverse(f"admin:machinery_{model}_changelist")
+    for name in ("name", "queue", "worker", "state", "reason", "sent", "failed", "exception", "id__lt", "no\0name"):
+        assert operator.get(url, {name: "a\0b"}).status_code in (302, 400), name
+    for key in ("abc", "", "-1", "9" * 30, "1\0"):
+        answer = operator.post(url, {"action": "remove", "_selected_action": key})
+        assert answer.status_code in (302, 400), key
+    assert operator.get(reverse("admin:machinery_taskstate_find"), {"uuid": "\0"}).status_code == 400
+
+
+def test_a_callback_waits_only_while_its_group_does(operator: Client):
+    fields = {"total": 2, "remaining": 0, "failed": 1, "callback_uuid": "c", "created_at": WHEN}
+    GroupMeta.objects.create(uuid="open", **{**fields, "remaining": 1})
+    GroupMeta.objects.create(uuid="failed", **fields, settled_at=WHEN)
+    GroupMeta.objects.create(uuid="good", **{**fields, "failed": 0}, settled_at=WHEN, triggered_by="c")
+    page = operator.get(reverse("admin:machinery_groupmeta_changelist")).content.decode()
+    assert re.findall(r'field-chord">([^<]*)<', page) == [
+        "triggered",
+        "not run: a member failed",
+        "waits for the members",
+    ]
+
+
+def test_the_list_of_schedules_takes_few_queries(operator: Client):
+    url = reverse("admin:machinery_schedule_changelist")
+    for index in range(20):
+        task = TaskState.objects.create(uuid=f"t{index}", server="default", state="SUCCESS", created_at=WHEN)
+        Schedule.objects.create(
+            server="default", name=f"s{index}", kind="task", spec="@daily", signatures="[]", origin="code",
+            last_at=WHEN, last_uuid=task.uuid,
+        )  # fmt: skip
+    operator.get(url)
+    with CaptureQueriesContext(connection) as queries:
+        page = operator.get(url).content.decode()
+    assert len(queries) <= QUERIES
+    assert len(re.findall(r'taskstate/\d+/change/">[^<]*</a> SUCCESS', page)) == 20
+
+
+def test_a_worker_is_lost_when_the_inspector_takes_it_for_stale(operator: Client):
+    for seconds in (14, 16):
+        WorkerProcess.objects.create(
+            token=str(seconds), server="default", host="web", pid=seconds, started_at=WHEN,
+            beat_at=timezone.now() - timedelta(seconds=seconds), lease_until=timezone.now(),
+        )  # fmt: skip
+    assert [worker.stale for worker in Inspector(servers["default"]).workers()] == [False, True]
+    page = operator.get(reverse("admin:machinery_workerprocess_changelist")).content.decode()
+    assert re.findall(r'field-life"><span class="[^"]*">([^<]*)<', page) == ["alive", "lost"]
 
 
 def test_a_list_is_counted_no_further_than_anyone_pages(monkeypatch: pytest.MonkeyPatch):

@@ -73,10 +73,10 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[Call]:
     """The actions that were run; none is really run."""
     made: list[Call] = []
 
-    def apply(self: actions.OperatorAction, queryset: Any, by: str) -> tuple[int, list[Any]]:
+    def apply(self: actions.OperatorAction, queryset: Any, by: str) -> actions.Applied:
         rows = list(queryset)
         made.append(Call(self.name, [row.pk for row in rows]))
-        return len(rows), [(row.pk, str(row)) for row in rows]
+        return actions.Applied(len(rows), rows)
 
     def do(deed: str, alias: str, queue: str, by: str) -> str:
         made.append(Call(deed, [queue]))

@@ -1,7 +1,7 @@
 """The pages of schedules: made, edited and checked by hand; shown where the code declares them."""
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,9 +9,11 @@ from django.apps import apps
 from django.contrib.messages import get_messages
 from django.test import Client
 from django.urls import reverse
+from pytest_django import Settings
 
 from django_machinery import Signature, servers
 from django_machinery.models import Message, Schedule
+from django_machinery.protocol.signature import Arg
 from django_machinery.scheduler import run_now
 
 if not apps.is_installed("django.contrib.admin"):
@@ -131,6 +133,72 @@ def test_a_workflow_has_several_tasks_and_its_last_one_gets_results(client: Clie
     assert "at least one task" in errors_of(add(client, name="b", kind="chord"))["tasks"][0]
 
 
+@pytest.mark.parametrize(
+    ("kind", "second", "said"),
+    [
+        ("chain", ("greet", "[5]"), "greet: argument 'name'"),
+        ("chain", ("greet", '["a", "b"]'), "greet: argument 'times'"),
+        ("chord", ("total", '["nope"]'), "total: argument 'numbers'"),
+        ("chord", ("greet", '["a", 1, 2]'), "greet: too many positional arguments"),
+        ("group", ("greet", ""), "greet: missing"),
+    ],
+)
+def test_arguments_of_later_tasks_are_checked_as_far_as_they_are_known(
+    client: Client, kind: str, second: tuple[str, str], said: str
+):
+    (error,) = errors_of(add(client, kind=kind, tasks_2=second[0], tasks_3=second[1]))["tasks"]
+    assert said in error
+
+
+def test_a_task_that_got_results_needs_its_arguments_once_the_kind_is_another(client: Client):
+    row = make(kind="chain")
+    row.invocations = (Signature.of("greet", "x"), Signature(name="greet"))
+    row.save()
+    changed = form(kind="group", tasks_1='["x"]', tasks_2="greet", tasks_3="")
+    url = reverse("admin:machinery_schedule_change", args=[row.pk])
+    assert "missing argument 'name'" in errors_of(client.post(url, changed))["tasks"][0]
+    assert client.post(url, {**changed, "kind": "chain"}).status_code == 302
+
+
+def test_a_task_of_a_go_program_stays_in_a_schedule_that_has_it(client: Client):
+    row = make()
+    row.invocations = (Signature.of("in_go", 1),)
+    row.save()
+    url = reverse("admin:machinery_schedule_change", args=[row.pk])
+    assert client.post(url, form(tasks_0="in_go", tasks_1="[1]", spec="@hourly")).status_code == 302
+    assert "tasks" in errors_of(client.post(url, form(tasks_0="in_go", tasks_1="[2]")))
+
+
+def test_a_server_that_the_settings_do_not_have_any_more_is_shown_and_told(client: Client):
+    row = make(server="gone")
+    url = reverse("admin:machinery_schedule_change", args=[row.pk])
+    assert '<option value="gone" selected>' in client.get(url).content.decode()
+    assert "gone" in errors_of(client.post(url, form(server="gone")))["server"][0]
+    assert Schedule.objects.get().server == "gone"
+    assert client.post(url, form()).status_code == 302
+    assert Schedule.objects.get().server == "default"
+
+
+@pytest.mark.parametrize("zones", [True, False])
+def test_start_and_end_are_kept_and_shown_with_and_without_time_zones(client: Client, settings: Settings, zones: bool):
+    settings.USE_TZ, settings.TIME_ZONE = zones, "America/New_York"
+    times = {"starts_at_0": "2030-07-01", "starts_at_1": "08:00:00", "ends_at_0": "2030-12-01", "ends_at_1": "08:00:00"}
+    assert add(client, **times, timezone="UTC").status_code == 302
+    row = Schedule.objects.get()
+    assert (row.starts_at, row.ends_at) == (
+        datetime(2030, 7, 1, 12, tzinfo=UTC),
+        datetime(2030, 12, 1, 13, tzinfo=UTC),
+    )
+    url = reverse("admin:machinery_schedule_change", args=[row.pk])
+    page = client.get(url).content.decode()
+    assert 'value="2030-07-01"' in page
+    assert page.count('value="08:00:00"') == 2
+    assert "2 Jul 2030 06:00:00 UTC" in page
+    assert client.post(url, form(**times, timezone="UTC")).status_code == 302
+    assert Schedule.objects.get().starts_at == row.starts_at
+    assert client.get(reverse("admin:machinery_schedule_changelist")).status_code == 200
+
+
 def test_what_the_form_does_not_show_of_a_signature_stays(client: Client):
     row = make()
     row.invocations = (Signature.of("greet", "x", priority=7, on_error=[Signature(name="total")]),)
@@ -160,6 +228,15 @@ def test_a_spec_is_explained_while_it_is_typed(client: Client):
     assert bad["runs"] == []
     assert "61" in bad["words"]
     assert Client().get(url).status_code == 302
+
+
+def test_the_runs_that_are_told_while_it_is_typed_keep_within_start_and_end(client: Client):
+    url = reverse("admin:machinery_schedule_preview")
+    times = {"starts_at_0": "2030-01-01", "starts_at_1": "12:00", "ends_at_0": "2030-01-03", "ends_at_1": "12:00"}
+    runs = client.get(url, {"spec": "0 6 * * ?", "timezone": "UTC", **times}).json()["runs"]
+    assert runs == ["Wed, 2 Jan 2030 06:00:00 UTC", "Thu, 3 Jan 2030 06:00:00 UTC"]
+    unfinished = {"spec": "0 6 * * ?", "starts_at_0": "2030-", "starts_at_1": "12:00"}
+    assert len(client.get(url, unfinished).json()["runs"]) == 5
 
 
 def test_pages_have_nothing_inline(client: Client):
@@ -209,6 +286,16 @@ def test_a_schedule_is_run_now_and_its_last_run_is_shown(client: Client):
     assert "PENDING" in client.get(reverse("admin:machinery_schedule_changelist")).content.decode()
 
 
+def test_a_last_run_that_another_store_knows_is_linked_to_where_all_stores_are_asked(client: Client):
+    row = make(last_at=Schedule.objects.now(), last_uuid="task_elsewhere")
+    find = reverse("admin:machinery_taskstate_find") + "?uuid=task_elsewhere"
+    for url in (
+        reverse("admin:machinery_schedule_changelist"),
+        reverse("admin:machinery_schedule_change", args=[row.pk]),
+    ):
+        assert f'href="{find}"' in client.get(url).content.decode()
+
+
 def test_what_cannot_be_run_is_told(client: Client):
     row = make()
     Schedule.objects.update(signatures="{")
@@ -242,3 +329,68 @@ def test_whoever_may_only_view_is_offered_no_action(client: Client, django_user_
     assert client.get(reverse("admin:machinery_schedule_change", args=[row.pk])).status_code == 200
     act(client, "run_now", row)
     assert Message.objects.count() == 0
+
+
+def with_secret(**columns: Any) -> Schedule:
+    """A schedule whose task takes a password, and something that it declares as sensitive."""
+
+    def login(user: str, password: str, pin: str) -> None: ...
+
+    servers["default"].register_task("login", login, sensitive=("pin",))
+    row = make(**columns)
+    row.invocations = (Signature.of("login", "ada", "hunter2", "42"),)
+    row.save()
+    return row
+
+
+@pytest.mark.parametrize("origin", ["code", "model"])
+def test_a_page_that_only_shows_hides_what_is_sensitive(origin: str, staff: Any):
+    row = with_secret(origin=origin)
+    page = staff("view_schedule").get(reverse("admin:machinery_schedule_change", args=[row.pk])).content.decode()
+    assert "login [&quot;ada&quot;, ***, ***]" in page
+
+
+def test_an_argument_by_name_is_hidden_too(staff: Any):
+    row = make()
+    row.invocations = (Signature(name="unknown", args=(Arg.of("hunter2", name="password"),)),)
+    row.save()
+    page = staff("view_schedule").get(reverse("admin:machinery_schedule_change", args=[row.pk])).content.decode()
+    assert "unknown {&quot;password&quot;: ***}" in page
+    assert "hunter2" not in page
+
+
+def test_who_may_not_see_raw_data_edits_around_what_is_hidden(staff: Any):
+    row = with_secret()
+    client, url = staff("view_schedule", "change_schedule"), reverse("admin:machinery_schedule_change", args=[row.pk])
+    page = client.get(url).content.decode()
+    assert "hunter2" not in page
+    assert "[&quot;ada&quot;, ***, ***]" in page
+    untouched = form(spec="@hourly", tasks_0="login", tasks_1='["ada", ***, ***]')
+    assert client.post(url, untouched).status_code == 302
+    row.refresh_from_db()
+    assert row.spec == "@hourly"
+    assert [bytes(arg.value) for arg in row.invocations[0].args or ()] == [b'"ada"', b'"hunter2"', b'"42"']
+    touched = errors_of(client.post(url, {**untouched, "tasks_1": '["bob", "***", "***"]'}))
+    assert touched["tasks"] == ["login: write anew what is hidden."]
+    assert client.post(url, {**untouched, "tasks_1": '["bob", "swordfish", "7"]'}).status_code == 302
+    row.refresh_from_db()
+    assert bytes((row.invocations[0].args or ())[1].value) == b'"swordfish"'
+
+
+def test_rows_that_look_alike_keep_what_each_hides(staff: Any):
+    row = with_secret(kind="group")
+    row.invocations = [Signature.of("login", "ada", password, "42") for password in ("first", "second")]
+    row.save()
+    client, url = staff("view_schedule", "change_schedule"), reverse("admin:machinery_schedule_change", args=[row.pk])
+    one, other = ({f"tasks_{2 * n}": "login", f"tasks_{2 * n + 1}": '["ada", ***, ***]'} for n in (0, 1))
+    assert client.post(url, {**form(kind="group"), **one, **other}).status_code == 302
+    row.refresh_from_db()
+    hidden = [bytes((signature.args or ())[1].value) for signature in row.invocations]
+    assert hidden == [b'"first"', b'"second"']
+
+
+def test_who_may_see_raw_data_edits_it(staff: Any):
+    row = with_secret()
+    client = staff("view_schedule", "change_schedule", "view_raw_taskstate")
+    page = client.get(reverse("admin:machinery_schedule_change", args=[row.pk])).content.decode()
+    assert "[&quot;ada&quot;, &quot;hunter2&quot;, &quot;42&quot;]" in page

@@ -1,6 +1,10 @@
 """What the search box and the filters of the task states find."""
 
-from datetime import timedelta
+import html
+import re
+import shlex
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -9,8 +13,9 @@ from django.utils import timezone
 
 from django_machinery import Signature
 from django_machinery.admin import search
-from django_machinery.models import TaskState
+from django_machinery.models import Attempt, TaskState
 from django_machinery.protocol.codec import encode_signature
+from django_machinery.protocol.signature import Arg
 from tests.admin.rows import make_rows
 
 pytestmark = pytest.mark.django_db
@@ -56,6 +61,38 @@ def test_words_are_looked_for_in_arguments_and_errors(operator: Client):
     assert found(operator, q="Lovelace ValueError") == {"b"}
 
 
+def test_only_arguments_are_arguments(operator: Client):
+    make_task("task_33", "Ada", queue="3", group_uuid="3", priority=3)
+    make_task("b", 31, 2, name="tests.app.tasks.add")
+    assert found(operator, q="args:3") == {"b"}
+    assert found(operator, q="31") == {"b"}
+    assert found(operator, q="Value") == set()
+    assert found(operator, q="args.x:Name") == set()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a<b", "<", "a&b", "->", "back\\slash", 'say "hi"', "O'Brien", "日本", "Zoë", "tab\tthere", "x:y", "\u2028", "%_"],
+)
+def test_any_text_is_found_in_arguments(text: str, operator: Client):
+    make_task("a", f"1 {text} 2", name="tests.app.tasks.echo")
+    make_task("b", {"deep": [{"key": text}]}, name="tests.app.tasks.echo")
+    make_task("c", "something else", name="tests.app.tasks.echo")
+    quoted = shlex.quote(text)
+    assert found(operator, q=f"args:{quoted}") == {"a", "b"}
+    assert found(operator, q=f"args.value:{quoted}") == {"a", "b"}
+    assert found(operator, q=f"args.value.deep:{quoted}") == {"b"}
+    assert found(operator, q=quoted) == {"a", "b"}
+
+
+def test_what_is_hidden_is_not_found_in_arguments(operator: Client):
+    signature = Signature(name="login", uuid="a", args=(Arg.of("hunter2", name="password"),))
+    task = make_task("a", "Ada")
+    TaskState.objects.filter(pk=task.pk).update(signature=encode_signature(signature).decode())
+    for text in ("hunter2", "args:hunter2", "args.password:hunter2"):
+        assert found(operator, q=text) == set(), text
+
+
 def test_an_argument_is_found_by_the_name_of_its_parameter(operator: Client):
     make_task("a", 17, 28, name="tests.app.tasks.add")
     make_task("b", 28, 17, name="tests.app.tasks.add")
@@ -96,6 +133,14 @@ def test_the_page_says_how_far_a_search_looks(operator: Client):
     assert "newest 100,000 tasks" in operator.get(reverse(URL)).content.decode()
 
 
+def test_a_page_says_that_it_looks_for_queues_and_workers_among_the_newest(operator: Client):
+    make_task("a", "Ada")
+    note = "the newest 100,000 tasks of the other filters"
+    assert note not in operator.get(reverse(URL)).content.decode()
+    for name in ("queue", "worker"):
+        assert note in operator.get(reverse(URL), {name: "x"}).content.decode()
+
+
 @pytest.mark.parametrize("text", ['"', "'open", "args.:x", "name:", "args.a:", ":", "\\", "%", "_"])
 def test_no_text_breaks_the_search(text: str, operator: Client):
     make_rows("harmless")
@@ -116,6 +161,76 @@ def test_filters_narrow_the_list(operator: Client):
     assert found(operator, sent="24h") == {"a", "b"}
     assert found(operator, sent="24h", state="SUCCESS") == {"b"}
     assert found(operator, sent="nonsense") == set()
+
+
+def test_a_range_of_time_has_two_ends(operator: Client):
+    for day in (1, 2, 3):
+        make_task(str(day), "Ada", created_at=datetime(2026, 1, day, 12, tzinfo=UTC))
+    assert found(operator, sent_from="2026-01-02") == {"2", "3"}
+    assert found(operator, sent_to="2026-01-02T13:00+01:00") == {"1"}
+    assert found(operator, sent_from="2026-01-02T12:00:00Z", sent_to="2026-01-02T12:00:01.5Z") == {"2"}
+    assert found(operator, sent_from="", sent_to="") == {"1", "2", "3"}
+    for nonsense in ("yesterday", "2026-13-01", "2026-01-02T25:00"):
+        assert found(operator, sent_from=nonsense) == set()
+
+
+def test_a_range_of_time_is_typed_into_a_form_that_keeps_the_rest(operator: Client):
+    make_task("a", "Ada")
+    query = {"state": "SUCCESS", "sent_from": "2026-01-02T03:04:05Z", "id__lt": "9", "q": "Ada"}
+    page = operator.get(reverse(URL), query).content.decode()
+    form = page.split('class="mq-times">')[1].split("</form>")[0]
+    local = timezone.localtime(datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)).strftime("%Y-%m-%dT%H:%M:%S")
+    assert f'name="sent_from" value="{local}"' in form
+    assert 'name="sent_to" value=""' in form
+    assert set(re.findall(r'type="hidden" name="(\w+)"', form)) == {"state", "q"}
+    links = re.findall(r'href="(\?[^"]*sent=[^"]*)"', page)
+    assert links
+    assert not any("sent_from" in link for link in links)
+
+
+def fail_run(task: TaskState, ago: timedelta, exception: str, **columns: Any) -> None:
+    moment = timezone.now() - ago
+    fields = {"number": 1, "outcome": "error", **columns}
+    Attempt.objects.create(uuid=task.uuid, name=task.name, ended_at=moment, exception=exception, **fields)
+
+
+def test_tasks_are_found_by_when_and_by_what_their_runs_failed(operator: Client):
+    a, b, c, d = (make_task(name, "Ada") for name in "abcd")
+    minute, day = timedelta(minutes=1), timedelta(days=1, minutes=1)
+    fail_run(a, minute, "ValueError")
+    fail_run(a, minute, "ValueError", number=2)
+    fail_run(b, minute, "KeyError")
+    fail_run(b, day, "ValueError", number=2)
+    fail_run(c, day, "", outcome="crash")
+    fail_run(d, minute, "ValueError", outcome="cancel")
+    assert found(operator, failed="1h") == {"a", "b"}
+    assert found(operator, failed="7d") == {"a", "b", "c"}
+    assert found(operator, failed="1h", exception="ValueError") == {"a"}
+    assert found(operator, failed="7d", exception="ValueError") == {"a", "b"}
+    assert found(operator, exception="ValueError") == {"a", "b"}
+    assert found(operator, exception="") == {"c"}
+    assert found(operator, failed_to=(timezone.now() - timedelta(hours=2)).isoformat()) == {"b", "c"}
+
+
+def test_the_dashboard_counts_what_its_links_list(operator: Client):
+    hour, day = timedelta(minutes=59), timedelta(hours=23)
+    for index in range(4):
+        task = make_task(str(index), "Ada", created_at=timezone.now() - timedelta(days=5))
+        fail_run(task, hour if index % 2 else day, "ValueError" if index else "a.b&c=<KeyError>")
+        fail_run(task, day, "ValueError", number=2)
+    page = operator.get("/admin/machinery/").content.decode()
+    cells = [(html.unescape(url), int(count)) for url, count in re.findall(r'href="([^"]*failed=[^"]*)">(\d+)<', page)]
+    assert sorted(count for _url, count in cells) == [1, 1, 2, 4, 4]
+    for url, count in cells:
+        assert operator.get(url).context["cl"].result_count == count, url
+
+
+def test_an_error_is_found_by_the_type_of_its_exception(operator: Client):
+    fail_run(make_task("a", "Ada", state="FAILURE", error="no Ada"), timedelta(minutes=1), "shop.errors.CardRefused")
+    make_task("b", "Ada", state="FAILURE", error="no Ada")
+    assert found(operator, q="error:CardRefused") == {"a"}
+    assert found(operator, q="error:CardRefused error:Ada") == {"a"}
+    assert found(operator, q="error:Ada") == {"a", "b"}
 
 
 def test_older_rows_are_a_page_further(operator: Client):

@@ -2,8 +2,10 @@
 runs are counted across processes, and across the ones that were killed."""
 
 import asyncio
+import ctypes
 import os
 import signal
+import subprocess
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -34,6 +36,12 @@ def recorded_pids() -> set[int]:
 @task
 def noop() -> None:
     pass
+
+
+@task
+def present() -> float:
+    """When it runs, as `time.time()`."""
+    return time.time()
 
 
 @task
@@ -108,6 +116,13 @@ def count_up(context: TaskContext, steps: int) -> str:
 
 
 @task
+def seen_by_a_program(words: list[str]) -> list[str]:
+    """Those lines of the environment of a program that a task starts that have one of `words` in them."""
+    lines = subprocess.run(["env"], capture_output=True, text=True, check=True).stdout.splitlines()
+    return [line for line in lines if any(word in line for word in words)]
+
+
+@task
 def slow(milliseconds: int) -> int:
     time.sleep(milliseconds / 1000)
     return milliseconds
@@ -125,6 +140,35 @@ def times_out() -> None:
 def hangs() -> None:
     """Runs into its hard limit, in one instruction."""
     time.sleep(60)
+
+
+@task
+def computes(seconds: float) -> float:
+    """Computes for about so long in one call into C, which keeps Python's lock; returns how long it was."""
+    record("computes")
+    return _compute(seconds)
+
+
+@task(hard_timeout=0.5)
+def computes_too_long() -> float:
+    """Runs into its hard limit, and keeps the thread from running that looks after it."""
+    return _compute(300)
+
+
+@task
+def stalls(times: int) -> str:
+    """Keeps Python's lock and does nothing, the first `times` times that it runs."""
+    record("stalls")
+    if len(recorded()) <= times:
+        ctypes.PyDLL(None).sleep(300)
+    return "moves"
+
+
+def _compute(seconds: float) -> float:
+    began = time.monotonic()
+    sum(range(2_000_000))
+    sum(range(int(2_000_000 * seconds / (time.monotonic() - began))))
+    return time.monotonic() - began
 
 
 @task

@@ -74,6 +74,14 @@ def test_a_scheme_without_that_kind_of_driver_is_refused_with_those_that_have_on
         driver_path("null", "lock", ServerConfig())
 
 
+def test_a_scheme_of_the_original_that_is_not_there_yet_is_called_that():
+    text = refusal(ServerConfig(broker="amqp://guest:secret@localhost:5672/"))
+    assert text.startswith(
+        "MACHINERY['default']['BROKER'] = 'amqp://guest:***@localhost:5672/': "
+        "The broker of Go's machinery for the scheme 'amqp' is not part of this version. There are: eager, orm, "
+    )
+
+
 def test_a_missing_library_is_refused_with_the_extra_to_install(module):
     module("toy_driver", "import library_that_is_missing")
     text = refusal(config(broker="toy_driver.Broker", extra="redis"))

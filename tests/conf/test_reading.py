@@ -86,6 +86,9 @@ def test_a_list_of_queues_is_kept_in_order():
 @pytest.mark.parametrize(
     ("key", "value"),
     [
+        ("AMQP_PREFETCH_COUNT", -1),
+        ("AMQP_QUEUE_BINDING_ARGS", {"x": [1]}),
+        ("AMQP_QUEUE_BINDING_ARGS", {1: "x"}),
         ("BROKER", 5),
         ("BROKER", "localhost:6379"),
         ("BROKER", None),
@@ -122,6 +125,10 @@ def test_a_wrong_value_is_refused_with_what_would_be_right(key, value):
 def test_a_refusal_shows_no_secret():
     text = refusal(BROKER="redis//user:secret pw@host?password=secret", QUEUES={"password": "secret"})
     assert "secret" not in text
+
+
+def test_a_refusal_shows_no_value_of_a_secret_setting():
+    assert refusal(REDIS_SENTINEL_PASSWORD=12345678).endswith("must be text, not int.")
 
 
 def test_all_that_is_wrong_is_told_at_once():

@@ -56,6 +56,11 @@ def test_a_refused_url_does_not_show_its_password():
         (r"host=db password = 'se cret\' x' user=me", "host=db password = *** user=me"),
         ("redis://host?api_key=secret", "redis://host?api_key=***"),
         ("mongodb://host/db?authSource=admin&design=blue", "mongodb://host/db?authSource=admin&design=blue"),
+        ("redis+socket://secret@/run/redis.sock:/1", "redis+socket://***@/run/redis.sock:/1"),
+        ("redis+socket://half:half@/run/redis.sock", "redis+socket://***@/run/redis.sock"),
+        ("redis+socket://half:half@run/redis.sock", "redis+socket://***@run/redis.sock"),
+        ("redis+sock://half:half@/run/redis.sock", "redis+sock://***@/run/redis.sock"),
+        ("no socket at Redis+Socket://half:half@run", "no socket at Redis+Socket://***@run"),
         (
             "cannot reach amqp://user:secret@host, nor redis://secret@host",
             "cannot reach amqp://user:***@host, nor redis://***@host",

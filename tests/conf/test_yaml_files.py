@@ -1,52 +1,14 @@
-"""The original's YAML file: read, followed, and kept to when an edit breaks it."""
+"""The original's YAML file as settings."""
 
-import json
-import logging
-import os
-import subprocess
-import sys
+import re
 from pathlib import Path
 
 import pytest
 from django.test import override_settings
 
-from django_machinery.conf import KEYS, from_yaml, server_config
-from django_machinery.conf.yaml_files import TUNABLE, FileSettings, Follower, follow
+from django_machinery.conf import from_yaml, server_config, unknown_names
 from django_machinery.exceptions import ConfigurationError
-from tests.waiting import wait_until
-
-GOOD = """
-broker: redis://:hunter2@localhost:6379
-default_queue: go_tasks
-results_expire_in: 120
-concurrency: 2
-redis:
-  max_idle: 4
-"""
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    path = tmp_path / "machinery.yml"
-    path.write_text(GOOD)
-    return path
-
-
-@pytest.fixture(autouse=True)
-def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a follower hands down ends with the test."""
-    monkeypatch.setattr(os, "environ", dict(os.environ))
-
-
-class Followed:
-    """A follower, and how often it told of a change."""
-
-    def __init__(self, current: FileSettings) -> None:
-        self.changes = 0
-        self.follower = Follower("default", current, self._count)
-
-    def _count(self) -> None:
-        self.changes += 1
+from tests.conf.conftest import GOOD
 
 
 def test_a_file_holds_the_settings_of_a_server(file: Path):
@@ -64,13 +26,20 @@ def test_a_file_holds_the_settings_of_a_server(file: Path):
         ("broker: hunter2@nowhere", "URL"),
         ("results_expire_in: soon", "RESULTS_EXPIRE_IN"),
         ("redis: {max_idle: -1}", "REDIS_MAX_IDLE"),
-        ("colour: blue", "colour"),
+        ("redis: {sentinel_password: *hunter2}", "line 1: found undefined alias '...'"),
+        ("redis:\n  sentinel_password: !hunter2", "line 2: could not determine a constructor for the tag '...'"),
+        ("redis: {sentinel_password: [hunter2]}", "REDIS_SENTINEL_PASSWORD"),
+        ("results_expire_in: !!int hunter2", "no YAML"),
+        ("redis: hunter2", "section 'redis'"),
+        ("amqp: {queue_binding_args: [hunter2]}", "AMQP_QUEUE_BINDING_ARGS"),
+        ("amqp: {queue_binding_args: &a {x: *a}}", "AMQP_QUEUE_BINDING_ARGS"),
+        pytest.param("broker: " + "[" * 5000, "no YAML", id="nesting"),
         ("", "mapping"),
     ],
 )
 def test_a_file_that_cannot_be_used_says_why_and_no_secret(file: Path, text: str, words: str):
     file.write_text(text)
-    with pytest.raises(ConfigurationError, match=words) as caught:
+    with pytest.raises(ConfigurationError, match=re.escape(words)) as caught:
         from_yaml(file)
     assert "hunter2" not in str(caught.value)
 
@@ -80,76 +49,51 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path):
         from_yaml(tmp_path / "nowhere.yml")
 
 
-def test_changes_of_tunable_settings_are_taken_up(file: Path):
-    current = from_yaml(file)
-    with override_settings(MACHINERY={"default": current}):
-        assert server_config().concurrency == 2
-        followed = Followed(current)
-        followed.follower.look()
-        assert followed.changes == 0
-        file.write_text(GOOD.replace("concurrency: 2", "concurrency: 16").replace("results_expire_in: 120", ""))
-        followed.follower.look()
-        assert followed.changes == 1
-        assert (server_config().concurrency, server_config().results_expire_in) == (16, None)
-        assert from_yaml(file)["CONCURRENCY"] == 16
+@pytest.mark.parametrize(
+    ("text", "setting", "value"),
+    [
+        ("redis: {sentinel_password: 12345678}", "REDIS_SENTINEL_PASSWORD", "12345678"),
+        ("redis: {sentinel_password: 007}", "REDIS_SENTINEL_PASSWORD", "007"),
+        ("redis: {client_name: 1.50}", "REDIS_CLIENT_NAME", "1.50"),
+        ("redis: {master_name: yes}", "REDIS_MASTER_NAME", "yes"),
+        ("redis: {<<: {master_name: 0x10}}", "REDIS_MASTER_NAME", "0x10"),
+        ("default_queue: 2026-01-31", "DEFAULT_QUEUE", "2026-01-31"),
+        ("default_queue: 2026-99-99", "DEFAULT_QUEUE", "2026-99-99"),
+        ("queues: [1, no]", "QUEUES", ["1", "no"]),
+        ("drivers: {toy: {broker: toys.Broker}}", "DRIVERS", {"toy": {"broker": "toys.Broker"}}),
+        ("redis: {wait: yes}", "REDIS_WAIT", True),
+        ("redis: {max_idle: 0x10}", "REDIS_MAX_IDLE", 16),
+        (
+            "amqp: {queue_binding_args: {x: 1, y: yes, z: 2026-01-31}}",
+            "AMQP_QUEUE_BINDING_ARGS",
+            {"x": 1, "y": True, "z": "2026-01-31"},
+        ),
+    ],
+)
+def test_settings_that_are_text_are_taken_as_they_are_written(file: Path, text: str, setting: str, value: object):
+    """As Go decodes them: gopkg.in/yaml.v2, decode.go, scalar()."""
+    file.write_text(text)
+    assert from_yaml(file) == {setting: value}
 
 
-def test_a_changed_url_asks_for_a_restart_and_other_changes_beside_it_are_taken_up(
-    file: Path, caplog: pytest.LogCaptureFixture
-):
-    current = from_yaml(file)
-    with override_settings(MACHINERY={"default": current}), caplog.at_level(logging.WARNING, "django_machinery"):
-        followed = Followed(current)
-        file.write_text(GOOD.replace("hunter2@localhost", "hunter3@elsewhere").replace("concurrency: 2", ""))
-        followed.follower.look()
-        assert followed.changes == 1
-        assert (server_config().broker, server_config().concurrency) == ("redis://:hunter2@localhost:6379", None)
-    assert [record.getMessage() for record in caplog.records] == ["These settings need a restart: BROKER"]
+@pytest.mark.parametrize("text", ["redis:", "redis: {}", "default_queue:", "redis: {master_name: ~}", "amqp: null"])
+def test_what_is_empty_sets_nothing(file: Path, text: str):
+    file.write_text(text)
+    assert from_yaml(file) == {}
+    assert list(unknown_names()) == []
 
 
-@pytest.mark.parametrize("text", ["broker: [", GOOD + "concurrency: many"])
-def test_a_broken_edit_changes_nothing_and_the_log_says_why_once(
-    file: Path, text: str, caplog: pytest.LogCaptureFixture
-):
-    current = from_yaml(file)
-    with override_settings(MACHINERY={"default": current}), caplog.at_level(logging.WARNING, "django_machinery"):
-        followed = Followed(current)
-        file.write_text(text)
-        followed.follower.look()
-        followed.follower.look()
-        file.unlink()
-        followed.follower.look()
-        assert followed.changes == 0
-        assert server_config().concurrency == 2
-    assert [record.levelname for record in caplog.records] == ["WARNING"] * 2
-    assert "Settings stay as they are" in caplog.text
-    assert "hunter2" not in caplog.text
+def test_names_that_mean_nothing_are_passed_over_and_told(file: Path):
+    file.write_text(GOOD + "  max_idl: 3\nmy_app: {workers: 3}\n1: 2\nno_unix_signals: true\nBroker: amqp://\n")
+    assert from_yaml(file)["REDIS_MAX_IDLE"] == 4
+    assert [str(problem) for problem in unknown_names()] == [
+        f"{file} has a name that means nothing here: 'redis.max_idl'. Did you mean 'redis.max_idle'?",
+        f"{file} has a name that means nothing here: 'my_app'.",
+        f"{file} has a name that means nothing here: '1'.",
+        f"{file} has a name that means nothing here: 'Broker'. Did you mean 'broker'?",
+    ]
 
 
-def test_processes_started_from_then_on_get_what_was_accepted(file: Path):
-    """Whatever has become of the file: a child that is replaced after a broken edit works on."""
-    Followed(from_yaml(file))
-    file.write_text("broken: [")
-    code = f"from django_machinery.conf import from_yaml; import json; print(json.dumps(from_yaml({str(file)!r})))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=dict(os.environ))
-    assert json.loads(done.stdout)["DEFAULT_QUEUE"] == "go_tasks", done.stderr
-
-
-def test_following_looks_by_itself(file: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("django_machinery.conf.yaml_files.LOOK_EVERY", 0.02)
-    changes: list[int | None] = []
-    with override_settings(MACHINERY={"default": from_yaml(file)}):
-        follow("default", lambda: changes.append(server_config().concurrency))
-        file.write_text(GOOD.replace("concurrency: 2", "concurrency: 3"))
-        wait_until(lambda: changes == [3])
-
-
-def test_other_settings_and_files_without_reload_are_not_followed(file: Path):
-    for settings in ({}, {"CONCURRENCY": 2}, from_yaml(file, reload=False)):
-        with override_settings(MACHINERY={"default": settings}):
-            follow("default", lambda: pytest.fail("nothing has changed"))
-    assert not any(name.startswith("MACHINERY_FILE_") for name in os.environ)
-
-
-def test_what_may_be_tuned_is_a_setting():
-    assert KEYS.keys() >= TUNABLE
+def test_settings_that_go_lacks_stand_outside_of_sections_or_in_them(file: Path):
+    file.write_text("redis_priorities: true\nredis: {tls_ca: ca.pem}")
+    assert from_yaml(file) == {"REDIS_PRIORITIES": True, "REDIS_TLS_CA": "ca.pem"}

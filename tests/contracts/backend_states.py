@@ -15,7 +15,7 @@ from django_machinery.protocol.signature import Signature
 from django_machinery.protocol.states import FAILURE, PENDING, RECEIVED, RETRY, STARTED, SUCCESS
 from django_machinery.seams.backend import ResultBackend, StateChange
 from tests.contracts.backend_base import BackendTopic, get_state, result, set_state, states_of, success, task
-from tests.contracts.support import database_of, needs, race, unique
+from tests.contracts.support import OTHER_LIMITS, database_of, needs, race, unique
 
 Sent = Callable[..., list[Signature]]
 
@@ -52,6 +52,13 @@ class States(BackendTopic):
     def test_results_are_kept_with_their_types(self, backend: ResultBackend, sent: Sent):
         (signature,) = sent()
         results = (result("9223372036854775807"), result("-1"))
+        assert set_state(backend, signature, SUCCESS, results=results)
+        assert get_state(backend, signature).results == results
+
+    @pytest.mark.parametrize("config", [OTHER_LIMITS], indirect=True)
+    def test_the_limits_of_results_are_those_of_the_settings(self, backend: ResultBackend, sent: Sent):
+        (signature,) = sent()
+        results = (result("[" * 250 + "1" + "]" * 250),)
         assert set_state(backend, signature, SUCCESS, results=results)
         assert get_state(backend, signature).results == results
 

@@ -166,6 +166,18 @@ class GivingBack(BrokerTopic):
         assert names_of(collect(consumer, 1)) == uuids(sent)
         assert nothing_comes(consumer)
 
+    def test_a_parked_message_is_listed_counted_and_purged(
+        self, broker: Broker, consumer: Consumer, publish: Publish, queue: str
+    ):
+        needs(broker, "supports_listing")
+        sent = publish(1, name="unknown")
+        consumer.park(collect(consumer, 1))
+        assert [decode_signature(waiting.body) for waiting in broker.pending(queue)] == sent
+        assert broker.depth(queue) == 1
+        assert [backlog.ready for backlog in broker.backlogs([queue])] == [1]
+        assert broker.purge(queue) == 1
+        assert broker.depth(queue) == 0
+
     def test_a_parked_message_goes_to_a_worker_that_knows_its_task(
         self, consumer: Consumer, connect: Connect, publish: Publish
     ):

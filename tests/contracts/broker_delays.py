@@ -30,6 +30,17 @@ class Delays(BrokerTopic):
         assert datetime.now(UTC) >= sent.eta
         assert names_of(deliveries) == [sent.uuid]
 
+    def test_it_tells_when_the_next_message_is_due(self, broker: Broker, publish: Publish):
+        needs(broker, "supports_delay")
+        assert not broker.next_due()
+        publish(1, eta=timedelta(hours=2))
+        publish(2, eta=timedelta(minutes=20))
+        assert 1100 < (broker.next_due() or 0) <= 1200
+        publish(3, eta=SOON)
+        wait_until(lambda: (broker.next_due() or 0) <= 0)
+        assert wait_until(broker.promote) == 1
+        assert 1000 < (broker.next_due() or 0) <= 1200
+
     def test_an_eta_that_is_past_delays_nothing(self, consumer: Consumer, publish: Publish):
         sent = publish(1, eta=-LATER)
         assert names_of(collect(consumer, 1)) == uuids(sent)

@@ -30,6 +30,8 @@ class Crashes(BrokerTopic):
         publish(1)
         held = collect(consumer, 1)
         taken = self.after_crash(broker, (consumer, token), other)
+        assert consumer.holds(held) == [False]
+        assert other.holds(taken) == [True]
         assert consumer.settle(held) == [False]
         consumer.release(held)
         consumer.park(held)
@@ -102,6 +104,19 @@ class Isolation(BrokerTopic):
         assert (broker.suspects([queue]), broker.suspects([unique("math")])) == (1, 0)
         collect(other, 1, alone=True)
         assert broker.suspects([queue]) == 0
+
+    def test_nor_is_one_whose_process_was_ended_by_somebody_else(
+        self, broker: Broker, consumer: Consumer, connect: Connect, token: str, publish: Publish
+    ):
+        needs(broker, "supports_isolation")
+        publish(1)
+        collect(consumer, 1)
+        second_token = unique("worker")
+        second = connect(second_token)
+        self.after_crash(broker, (consumer, token), second)
+        assert broker.reclaim(second_token, blame=False) == 1
+        (delivery,) = collect(connect(), 1, alone=True)
+        assert (delivery.crashes, delivery.suspect) == (0, True)
 
     def test_a_suspect_that_did_not_run_alone_is_not_blamed(
         self, broker: Broker, consumer: Consumer, connect: Connect, token: str, publish: Publish

@@ -5,12 +5,22 @@ import time
 import pytest
 from django.db import transaction
 
-from django_machinery.exceptions import MessageTooLarge
-from django_machinery.protocol.codec import decode_signature, encode_signature
+from django_machinery.exceptions import EncodeError, MessageTooLarge
+from django_machinery.protocol.codec import Limits, decode_signature, encode_signature
 from django_machinery.protocol.signature import Signature
 from django_machinery.seams.broker import Broker, Consumer
 from tests.contracts.broker_base import BrokerTopic, Connect, Publish, names_of
-from tests.contracts.support import collect, database_of, needs, nothing_comes, race, unique, uuids
+from tests.contracts.support import (
+    OTHER_LIMITS,
+    collect,
+    database_of,
+    deep,
+    needs,
+    nothing_comes,
+    race,
+    unique,
+    uuids,
+)
 
 
 class Publishing(BrokerTopic):
@@ -68,6 +78,14 @@ class Publishing(BrokerTopic):
             broker.publish([small, large])
         assert nothing_comes(consumer)
 
+    @pytest.mark.parametrize("config", [OTHER_LIMITS], indirect=True)
+    def test_the_limits_are_those_of_the_settings(self, consumer: Consumer, publish: Publish):
+        with pytest.raises(EncodeError, match="the limit is 5000"):
+            publish(1, "x" * 5000)
+        (sent,) = publish(deep())
+        assert [delivery.body for delivery in collect(consumer, 1)] == [encode_signature(sent, Limits(max_depth=300))]
+        assert nothing_comes(consumer)
+
     def test_the_largest_message_arrives(self, broker: Broker, consumer: Consumer, queue: str):
         if broker.max_body is None:
             pytest.skip("max_body")
@@ -116,6 +134,16 @@ class Inline(BrokerTopic):
     def test_publish_executes_in_order_before_it_returns(self, ran: list[str], publish: Publish):
         sent = publish(1, 2, 3)
         assert ran == uuids(sent)
+
+    @pytest.mark.parametrize("config", [OTHER_LIMITS], indirect=True)
+    def test_the_limits_of_what_is_executed_are_those_of_the_settings(self, broker: Broker, publish: Publish):
+        needs(broker, "executes_inline")
+        executed: list[bytes] = []
+        broker.execute = lambda delivery: executed.append(delivery.body)  # type: ignore[attr-defined]
+        with pytest.raises(EncodeError, match="the limit is 5000"):
+            publish(1, "x" * 5000)
+        (sent,) = publish(deep())
+        assert executed == [encode_signature(sent, Limits(max_depth=300))]
 
     def test_nothing_is_ever_left_for_a_consumer(self, broker: Broker, ran: list[str], publish: Publish, queue: str):
         publish(1)

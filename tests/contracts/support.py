@@ -18,6 +18,8 @@ from tests.waiting import wait_until
 
 T = TypeVar("T")
 
+OTHER_LIMITS = {"max_message_bytes": 5000, "max_message_depth": 300}
+"""Settings: less room than by default in one way, more in another."""
 LEASE = 0.6
 """Seconds: long enough for a slow machine to renew in time, short enough to wait for its end."""
 
@@ -37,6 +39,14 @@ def database_of(driver: Broker | ResultBackend) -> str:
     """The database alias in whose transactions a driver takes part."""
     assert isinstance(driver.store, tuple)
     return str(driver.store[1])
+
+
+def deep(levels: int = 250) -> Any:
+    """A value of more levels than a message may have by default."""
+    value: Any = 1
+    for _ in range(levels):
+        value = [value]
+    return value
 
 
 def unique(prefix: str) -> str:

@@ -11,7 +11,7 @@ from django_machinery.protocol.signature import Signature
 from django_machinery.protocol.states import FAILURE, PENDING, SUCCESS
 from django_machinery.seams.backend import ResultBackend, StateChange
 from django_machinery.seams.broker import Broker, Consumer, Delivery
-from django_machinery.seams.unit import Outcome, Unit
+from django_machinery.seams.unit import Note, Outcome, Unit
 from tests.contracts.backend_base import result
 from tests.contracts.broker_base import BrokerTopic
 from tests.contracts.support import collect, unique
@@ -106,6 +106,12 @@ def succeed(outcome: Outcome, text: str = "3") -> Outcome:
     assert outcome.signature is not None
     outcome.change = StateChange(outcome.signature, SUCCESS, results=(result(text),))
     return outcome
+
+
+def note(outcome: Outcome, state: str) -> Note:
+    """That the task of `outcome` is in that state."""
+    assert outcome.signature is not None
+    return Note(outcome.delivery, StateChange(outcome.signature, state))
 
 
 def fail(outcome: Outcome, error: str = "no") -> Outcome:

@@ -5,14 +5,14 @@ from functools import partial
 
 import pytest
 
-from django_machinery.protocol.states import FAILURE, PENDING, SUCCESS
-from django_machinery.seams.backend import ResultBackend
+from django_machinery.protocol.states import FAILURE, PENDING, RECEIVED, RETRY, STARTED, SUCCESS
+from django_machinery.seams.backend import ResultBackend, StateChange
 from django_machinery.seams.broker import Broker, Consumer
 from django_machinery.seams.unit import Burial, Outcome, Unit, Verdict
 from tests.contracts.backend_base import get_state, result, set_state, states_of
 from tests.contracts.broker_base import names_of
 from tests.contracts.support import collect, nothing_comes, race, uuids
-from tests.contracts.unit_base import MakeUnit, Send, UnitTopic, fail, succeed, take, untold
+from tests.contracts.unit_base import MakeUnit, Send, UnitTopic, fail, note, succeed, take, untold
 
 COMMITTED, FENCED, OVERTAKEN = Verdict.COMMITTED, Verdict.FENCED, Verdict.OVERTAKEN
 
@@ -30,6 +30,36 @@ class Fences(UnitTopic):
 
     def test_the_outcome_of_a_lost_delivery_is_fenced(self, unit: Unit, lost_and_kept: tuple[Outcome, Outcome]):
         assert unit.commit([succeed(lost_and_kept[0])]) == [FENCED]
+
+    def test_a_note_of_a_lost_delivery_changes_nothing(
+        self, backend: ResultBackend, unit: Unit, unit_of: MakeUnit, other: Consumer, lost_and_kept: tuple[Outcome, ...]
+    ):
+        lost, kept = lost_and_kept
+        assert kept.signature is not None
+        assert unit.commit([], [note(lost, STARTED)]) == []
+        assert get_state(backend, kept.signature).state == PENDING
+        assert unit_of(other).commit([], [note(kept, RECEIVED)]) == []
+        assert unit.commit([], [note(lost, STARTED)]) == []
+        assert get_state(backend, kept.signature).state == RECEIVED
+
+    def test_nor_does_one_that_comes_when_the_task_waits_to_be_run_again(
+        self, backend: ResultBackend, unit: Unit, unit_of: MakeUnit, other: Consumer, lost_and_kept: tuple[Outcome, ...]
+    ):
+        lost, kept = lost_and_kept
+        assert kept.signature is not None
+        kept.change, kept.retry = StateChange(kept.signature, RETRY), kept.signature.replace(retry_count=1)
+        assert unit_of(other).commit([kept]) == [COMMITTED]
+        assert unit.commit([], [note(lost, STARTED)]) == []
+        assert get_state(backend, kept.signature).state == RETRY
+
+    def test_a_note_of_a_lost_delivery_harms_no_outcome_of_its_batch(
+        self, backend: ResultBackend, unit: Unit, consumer: Consumer, lost_and_kept: tuple[Outcome, ...], send: Send
+    ):
+        lost, kept = lost_and_kept
+        sent = send()
+        assert kept.signature is not None
+        assert unit.commit([succeed(take(consumer))], [note(lost, STARTED)]) == [COMMITTED]
+        assert states_of(backend, [kept.signature, sent]) == [PENDING, SUCCESS]
 
     def test_nothing_of_a_fenced_outcome_counts(
         self,

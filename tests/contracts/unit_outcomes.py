@@ -12,7 +12,7 @@ from django_machinery.seams.unit import Burial, Outcome, Unit, Verdict
 from tests.contracts.backend_base import get_state, result, set_state, states_of
 from tests.contracts.broker_base import names_of
 from tests.contracts.support import collect, nothing_comes, uuids
-from tests.contracts.unit_base import Send, UnitTopic, fail, succeed, take, untold
+from tests.contracts.unit_base import Send, UnitTopic, fail, note, succeed, take, untold
 
 COMMITTED = Verdict.COMMITTED
 
@@ -121,6 +121,28 @@ class Outcomes(UnitTopic):
         assert buried() == ["undecodable"]
         assert nothing_comes(consumer)
 
+    def test_the_task_of_an_undecodable_message_fails_where_it_is_known(
+        self,
+        broker: Broker,
+        backend: ResultBackend,
+        unit: Unit,
+        consumer: Consumer,
+        send: Send,
+        queue: str,
+        buried: Callable[[], list[str]],
+    ):
+        task = self.task(queue)
+        set_state(backend, task, PENDING)
+        self.inject(broker, queue, b"[not a message")
+        (delivery,) = collect(consumer, 1)
+        change = StateChange(Signature(uuid=task.uuid), FAILURE, error="cannot be read", reason="dead")
+        outcome = Outcome(delivery, change=change, burial=Burial("undecodable", "expected an object"))
+        assert unit.commit([outcome]) == [COMMITTED]
+        assert buried() == ["undecodable"]
+        state = get_state(backend, task)
+        assert (state.state, state.error, state.task_name) == (FAILURE, "cannot be read", "add")
+        assert nothing_comes(consumer)
+
     def test_a_poisonous_message_is_buried_and_its_task_fails(
         self,
         backend: ResultBackend,
@@ -159,17 +181,28 @@ class Batches(UnitTopic):
 
     def test_notes_show_how_far_a_task_is(self, backend: ResultBackend, unit: Unit, consumer: Consumer, send: Send):
         first, second = send(), send()
-        (_, finished) = (take(consumer), take(consumer))
-        assert unit.commit([], [StateChange(first, RECEIVED), StateChange(second, RECEIVED)]) == []
+        (running, finished) = (take(consumer), take(consumer))
+        assert unit.commit([], [note(running, RECEIVED), note(finished, RECEIVED)]) == []
         assert states_of(backend, [first, second]) == [RECEIVED, RECEIVED]
-        assert unit.commit([succeed(finished)], [StateChange(first, STARTED)]) == [COMMITTED]
+        assert unit.commit([succeed(finished)], [note(running, STARTED)]) == [COMMITTED]
         assert states_of(backend, [first, second]) == [STARTED, SUCCESS]
 
     def test_a_note_that_comes_late_changes_nothing(
         self, backend: ResultBackend, unit: Unit, consumer: Consumer, send: Send
     ):
         sent = send()
-        assert unit.commit([succeed(take(consumer))], [StateChange(sent, STARTED)]) == [COMMITTED]
+        outcome = take(consumer)
+        assert unit.commit([succeed(outcome)], [note(outcome, STARTED)]) == [COMMITTED]
         assert get_state(backend, sent).state == SUCCESS
-        assert unit.commit([], [StateChange(sent, STARTED)]) == []
+        assert unit.commit([], [note(outcome, STARTED)]) == []
         assert get_state(backend, sent).state == SUCCESS
+
+    def test_a_note_that_comes_after_a_retry_changes_nothing(
+        self, backend: ResultBackend, unit: Unit, consumer: Consumer, send: Send
+    ):
+        sent = send(retry_count=1)
+        outcome = take(consumer)
+        outcome.change, outcome.retry = StateChange(sent, RETRY), sent.replace(retry_count=0)
+        assert unit.commit([outcome]) == [COMMITTED]
+        assert unit.commit([], [note(outcome, STARTED)]) == []
+        assert get_state(backend, sent).state == RETRY

@@ -172,6 +172,27 @@ class TestHolding(OrmDrivers, BrokerTopic):
         assert broker.sweep() == 1
         assert names_of(collect(other, 1, alone=True)) == uuids(sent)
 
+    @pytest.mark.parametrize("limit", [1, 10])
+    def test_a_backlog_does_not_hold_up_a_parked_message(
+        self, consumer: Consumer, connect: Connect, publish: Publish, limit: int
+    ):
+        parked = publish(1, name="unknown")
+        consumer.park(collect(consumer, 1))
+        for value in range(60):
+            publish(value)
+        knowing = connect(names=["add", "unknown"])
+        assert parked[0].uuid in names_of(knowing.fetch(limit) + knowing.fetch(limit))
+
+    def test_all_that_is_parked_is_claimed_at_once_where_nothing_else_waits(
+        self, consumer: Consumer, connect: Connect, publish: Publish
+    ):
+        for value in range(60):
+            publish(value, name="unknown")
+        consumer.park(collect(consumer, 60))
+        knowing = connect(names=["unknown"])
+        fetched = [len(knowing.fetch(8)) for _ in range(8)]
+        assert sum(fetched) == 60
+
     def test_suspects_are_listed_after_the_rest(
         self, broker: Broker, consumer: Consumer, token: str, queue: str, publish: Publish
     ):

@@ -226,6 +226,7 @@ class TestFailures:
         self.failure(database, "7", minute, "", name="crash", outcome="crash")
         self.failure(database, "8", minute, outcome="cancel")
         self.failure(database, "9", minute, outcome="retry")
+        self.failure(database, "4", 2 * minute, generation=1)
         rows = [tuple(row) for row in inspector.failures()]
         assert rows == [
             ("add", "KeyError", 2, 2, 2, "6"),

@@ -2,12 +2,24 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.db import transaction
 from django.test import TestCase, override_settings
 
-from django_machinery import Chain, Chord, Group, Worker, send_chain, send_chord, send_group, send_task, servers
+from django_machinery import (
+    AsyncResult,
+    Chain,
+    Chord,
+    Group,
+    Worker,
+    send_chain,
+    send_chord,
+    send_group,
+    send_task,
+    servers,
+)
 from django_machinery.exceptions import BackendError, BackendRefused, TaskFailed, TaskNotRegistered
 from django_machinery.seams.backend import StateChange
 from django_machinery.server import Server
@@ -32,6 +44,18 @@ class TestInline:
     def test_a_task_may_wait_for_a_task_that_it_sends(self, eager: Server):
         eager.register_task("double", lambda: 2 * add.send(1, 2).get(timeout=1))
         assert send_task("double").touch() == 6
+
+    @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, pytest.fail.Exception])
+    def test_what_is_no_exception_ends_the_sender_too(self, eager: Server, kind: type[BaseException]):
+        def leave() -> None:
+            raise kind("enough")
+
+        eager.register_task("leave", leave)
+        eager.register_task("outer", lambda: send_task("leave", uuid="task_inner").uuid)
+        with pytest.raises(kind, match="enough"):
+            send_task("outer", uuid="task_outer")
+        assert [AsyncResult[Any](uuid).state for uuid in ("task_inner", "task_outer")] == ["FAILURE", "FAILURE"]
+        assert add.send(1, 2).get() == 3
 
     def test_retries_run_without_waiting_until_they_are_used_up(self, eager: Server):
         assert fail_times.using(retry_count=3).send(3).touch() == 4

@@ -162,10 +162,13 @@ def test_a_lock_of_ours_keeps_a_periodic_task_of_go_from_firing(
     assert isinstance(lock, RedisLock)
     key = "machinery_lock_interop" + "tick" + "@every 1s"
     periodic = ("-periodic", "@every 1s|tick|noop", "-lock-url", store.url)
-    assert lock.acquire(key, datetime.now(UTC) + timedelta(seconds=3.5))
+    assert lock.acquire(key, datetime.now(UTC) + timedelta(seconds=120))
     with original.worker(*periodic, "-custom-queue", unique("idle")):
-        time.sleep(2.5)
+        with store.client_of(key).monitor() as monitor:
+            tries = (command for command in monitor.listen() if key in command["command"])
+            next(tries), next(tries), next(tries)
         assert server.broker.depth(queue) == 0
+        assert lock.release(key)
         wait_until(lambda: server.broker.depth(queue) > 0)
         assert Counter(server.decode(each.body).name for each in server.broker.pending(queue)).keys() == {"noop"}
         value = store.client_of(key).get(key)

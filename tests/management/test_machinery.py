@@ -13,6 +13,7 @@ from django.core.management.base import CommandError
 from django.test import override_settings
 
 from django_machinery import Worker, send_task, servers
+from django_machinery.management.subcommands import SUBCOMMANDS
 from django_machinery.models import DeadLetter, Message, WorkerProcess
 from django_machinery.server import Server
 from tests.app import tasks
@@ -35,6 +36,12 @@ def machinery(*arguments: str, **options: Any) -> str:
 
 def rows(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
+
+
+def test_without_a_subcommand_it_lists_them():
+    helps = dict(line.split(maxsplit=1) for line in machinery().splitlines()[1:])
+    assert helps["pending"] == "Show the messages that are ready to run, in their order."
+    assert set(helps) == SUBCOMMANDS.keys() - {"child"}
 
 
 class TestSend:
@@ -64,6 +71,16 @@ class TestSend:
     def test_the_time_that_it_waits_for_a_result_is_bounded(self):
         with pytest.raises(CommandError, match="ResultTimeout"):
             machinery("send", "tests.app.tasks.noop", "--wait=0.01")
+
+    def test_only_the_name_is_required(self):
+        with pytest.raises(CommandError, match=r"are required: name$"):
+            machinery("send")
+
+    def test_what_is_not_for_people_is_not_spoken_of(self):
+        with pytest.raises(CommandError, match="invalid choice") as caught:
+            machinery("nothing")
+        assert "worker" in str(caught.value)
+        assert "child" not in str(caught.value)
 
     @pytest.mark.parametrize(
         ("arguments", "words"),

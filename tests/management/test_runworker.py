@@ -75,6 +75,8 @@ class TestPlan:
         ("--shutdown-timeout=-1", "a number of seconds"),
         ("--shutdown-timeout=inf", "a number of seconds"),
         ("--server=nowhere", "no server 'nowhere'"),
+        ("--heartbeat-file=/nowhere/alive", "'/nowhere/alive' cannot be written"),
+        ("--heartbeat-file=/tmp", "'/tmp' is a directory"),
     ],
 )
 def test_bad_options_are_refused(plans: list[Plan], option: str, words: str):

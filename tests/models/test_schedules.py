@@ -1,15 +1,27 @@
 """Schedules as rows: what they say of themselves, and what they refuse."""
 
+import re
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.core.exceptions import ValidationError
 
-from django_machinery import Signature
+from django_machinery import Signature, servers
 from django_machinery.exceptions import DecodeError
 from django_machinery.models import Schedule
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def _task() -> Iterator[None]:
+    def add(number: int, *others: int) -> int:
+        return number
+
+    servers["default"].register_task("add", add)
+    yield
+    servers.close_all()
 
 
 def make(**columns: object) -> Schedule:
@@ -51,6 +63,37 @@ def test_a_fault_is_told_at_its_field(field: str, columns: dict[str, object]):
     with pytest.raises(ValidationError) as caught:
         make(**columns).clean()
     assert list(caught.value.message_dict) == [field]
+
+
+@pytest.mark.parametrize(
+    ("kind", "signatures", "said"),
+    [
+        ("task", [Signature.of("gone", 1)], "gone is not registered"),
+        ("task", [Signature.of("add", "x")], "argument 'number'"),
+        ("task", [Signature(name="add")], "missing argument 'number'"),
+        ("group", [Signature.of("add", 1), Signature(name="add")], "missing argument 'number'"),
+        ("chain", [Signature.of("add", 1), Signature.of("add", "x")], "argument 'number'"),
+        ("chain", [Signature.of("add", 1), Signature(name="add", immutable=True)], "missing argument 'number'"),
+    ],
+)
+def test_tasks_have_to_be_registered_and_their_arguments_to_fit(kind: str, signatures: list[Signature], said: str):
+    schedule = make(kind=kind)
+    schedule.invocations = signatures
+    with pytest.raises(ValidationError, match=re.escape(said)):
+        schedule.full_clean(validate_unique=False, validate_constraints=False)
+
+
+@pytest.mark.parametrize("kind", ["chain", "chord"])
+def test_what_gets_results_may_lack_arguments(kind: str):
+    schedule = make(kind=kind)
+    schedule.invocations = (Signature.of("add", 1), Signature(name="add"))
+    schedule.clean()
+
+
+def test_a_server_that_the_settings_do_not_have_is_told():
+    with pytest.raises(ValidationError) as caught:
+        make(server="gone").clean()
+    assert list(caught.value.message_dict) == ["server"]
 
 
 @pytest.mark.parametrize("text", ["", "{", "{}", "[1]", "null", "[" * 100_000])

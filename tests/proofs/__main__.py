@@ -17,6 +17,7 @@ PROOFS = {
     "groups": "tests.proofs.groups",
     "rescue": "tests.proofs.rescue",
     "frozen": "tests.proofs.frozen",
+    "climbers": "tests.proofs.climbers",
     "poison": "tests.proofs.poison",
     "stranding": "tests.proofs.stranding",
     "senders": "tests.proofs.senders",

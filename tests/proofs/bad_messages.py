@@ -76,13 +76,16 @@ def _judge(
     ledger: Ledger, server: Server, bodies: Mapping[Any, bytes], fates: Mapping[Any, tuple[str, Signature | None]]
 ) -> None:
     database = server.config.database
-    rows = DeadLetter.objects.using(database).values_list("body", "reason", "detail")
-    letters = {bytes(body): (reason, detail) for body, reason, detail in rows}
-    buried = Counter(reason for reason, _ in letters.values())
+    rows = list(DeadLetter.objects.using(database).values_list("body", "reason", "detail"))
+    buried = Counter(reason for _, reason, _ in rows)
     ledger.enter(**{f"dead letters: {reason}": number for reason, number in sorted(buried.items())})
-    undecodable = {body for key, body in bodies.items() if fates[key][0] == "undecodable"}
-    unexplained = [body for body in undecodable if not letters.get(body, ("", ""))[1]]
-    ledger.promise("what cannot be decoded is a dead letter that says why", not unexplained, unexplained[:3])
+    letters = Counter(bytes(body) for body, _, detail in rows if detail)
+    undecodable = Counter(body for key, body in bodies.items() if fates[key][0] == "undecodable")
+    # Some bodies come twice. Only a broker in the database knows them apart: elsewhere they may be one message again.
+    tells_apart = server.broker.store is not None
+    ledger.enter(different_undecodable=len(undecodable))
+    unexplained = [body for body, n in undecodable.items() if letters[body] != (n if tells_apart else 1)]
+    ledger.promise("each that cannot be decoded is a dead letter that says why", not unexplained, unexplained[:3])
     states = {state["uuid"]: state for state in TaskState.objects.using(database).values()}
     retried = set(Attempt.objects.using(database).exclude(error="").values_list("uuid", flat=True))
     ran = [(bodies[key], signature) for key, (fate, signature) in fates.items() if fate == "run"]

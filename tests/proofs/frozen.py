@@ -6,7 +6,9 @@ machine that is suspended; of the other a child alone, while its supervisor goes
 
 import argparse
 import signal
+import time
 from dataclasses import dataclass
+from random import Random
 from typing import Any
 
 from django.db.models import Model
@@ -36,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Ledger:
     with new_site(options.engine, LEASE=options.lease) as place:
-        return prove(place)
+        return prove(place, options.seed)
 
 
 @dataclass
@@ -64,28 +66,28 @@ class Frozen:
         self.child.go_on()
 
 
-def prove(place: Site) -> Ledger:
+def prove(place: Site, seed: int) -> Ledger:
     """Freeze two workers in the middle of a chord, have them taken over, thaw them, and look."""
     config = place.server.config
-    ledger = Ledger(f"frozen on {config.database}, with a lease of {config.lease:g} s")
+    ledger = Ledger(f"frozen on {config.database}, with a lease of {config.lease:g} s: seed {seed}")
     sleepers = [place.worker(processes=1, concurrency=THREADS) for _ in range(2)]
     heir = place.worker(processes=1, concurrency=THREADS)
     chord = _send_chord(place, 3 * THREADS)
     uuids = {result.uuid for result in chord.group.results}
     wait_until(lambda: uuids <= place.runs.by_task.keys(), timeout=30, message=lambda: heir.output)
+    time.sleep(Random(seed).uniform(0.0, 1.0))
     frozen = _freeze(config.database, *sleepers)
     (place.directory / "gate").touch()
     value = chord.get(timeout=6 * config.lease + 20)
     wait_until(lambda: not Message.objects.using(config.database).exists(), message=lambda: heir.output)
-    before = _stored(config.database)
+    before = stored(config.database)
     for sleeper in frozen:
         sleeper.thaw()
     heir.terminate()
     ledger.promise("the heir ends with status 0", heir.wait(timeout=40) == 0, heir.output)
     _judge_frozen(place, ledger, frozen, uuids)
     ledger.promise("the chord's result is right", value == sum(range(3 * THREADS)))
-    after = _stored(config.database)
-    changed = [row for row in before if row not in after] + [row for row in after if row not in before]
+    changed = changes(before, stored(config.database))
     ledger.promise("waking up changed nothing that is stored", not changed, changed)
     return ledger
 
@@ -126,7 +128,13 @@ def _judge_frozen(place: Site, ledger: Ledger, frozen: list[Frozen], uuids: set[
     ledger.promise("what they held was run again elsewhere, and nothing else", bool(held) and held == twice)
 
 
-def _stored(database: str) -> list[dict[str, Any]]:
+def stored(database: str) -> list[dict[str, Any]]:
+    """All rows of `RECORDS`."""
     return [
         dict(row, table=model.__name__) for model in RECORDS for row in model._default_manager.using(database).values()
     ]
+
+
+def changes(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows that there are only before, or only after."""
+    return [row for row in before if row not in after] + [row for row in after if row not in before]

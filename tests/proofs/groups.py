@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from random import Random
 from typing import Any
 from uuid import uuid4
 
@@ -43,14 +44,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Ledger:
     with new_site(options.engine) as place:
-        return prove(place.server, options.members)
+        return prove(place.server, options.members, options.seed)
 
 
-def prove(server: Server, members: int) -> Ledger:
+def prove(server: Server, members: int, seed: int) -> Ledger:
     """Compare a chord of `members` with one of `SMALL`."""
-    ledger = Ledger(f"linear groups: {members:,} members and {SMALL}, on {server.config.database}")
+    ledger = Ledger(f"linear groups: {members:,} members and {SMALL}, on {server.config.database}: seed {seed}")
+    random = Random(seed)
     # The small one comes last: its database is then no smaller, and read by the same plans.
-    _, large, small = (chord_costs(server, size) for size in (SMALL, members, SMALL))
+    _, large, small = (chord_costs(server, size, random) for size in (SMALL, members, SMALL))
     for name, cost in large.each(members).items():
         before = small.each(SMALL)[name]
         ledger.enter(**{f"{name}_a_member": f"{cost:.2f} (of {SMALL}: {before:.2f})"})
@@ -79,19 +81,19 @@ class Costs:
         return {name: cost / members for name, cost in {"statements": self.statements, **self.rows}.items()}
 
 
-def chord_costs(server: Server, members: int) -> Costs:
+def chord_costs(server: Server, members: int, random: Random) -> Costs:
     """Send a chord and run all that comes of it."""
     _analyse(server.config.database)
     with counted(server.config.database) as costs:
         group = Group(*[tasks.member.signature(number) for number in range(members)])
         result = send_chord(Chord(group, tasks.count.signature()))
-        drain(server)
+        drain(server, random)
     assert result.get(timeout=0) == members
     return costs
 
 
-def drain(server: Server) -> None:
-    """What a worker does, in this thread, `BATCH` at a time."""
+def drain(server: Server, random: Random) -> None:
+    """What a worker does, in this thread, `BATCH` at a time, which end in any order."""
     token = uuid4().hex
     server.broker.renew([token])
     consumer = server.broker.consumer([server.config.default_queue], server.registry.names, token)
@@ -100,6 +102,7 @@ def drain(server: Server) -> None:
     try:
         while deliveries := consumer.fetch(BATCH):
             endings = [executor.execute(delivery, lambda run: None) for delivery in deliveries]
+            random.shuffle(endings)
             unit.commit([ending for ending in endings if isinstance(ending, TaskOutcome)])
     finally:
         consumer.close()

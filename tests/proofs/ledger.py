@@ -1,5 +1,6 @@
 """What a proof has counted, and which promises did not hold."""
 
+from statistics import median
 from typing import Any
 
 
@@ -36,6 +37,11 @@ def percentile(values: list[float], part: float) -> float:
     """The value below or at which `part` of all lie; of few values the largest."""
     ordered = sorted(values)
     return ordered[min(int(len(ordered) * part), len(ordered) - 1)]
+
+
+def is_punctual(delays: list[float], most: float = 0.1) -> bool:
+    """Were ticks ever, for as long as seven of them, mostly that many seconds late or less?"""
+    return any(median(delays[start : start + 7]) <= most for start in range(len(delays) - 6))
 
 
 def _text(value: Any) -> str:

@@ -3,8 +3,9 @@
 import os
 import signal
 import time
+from datetime import timedelta
 
-from django_machinery import TaskContext
+from django_machinery import RetryLater, TaskContext
 from django_machinery.declare import task
 from tests.proofs.runs import record
 
@@ -54,6 +55,34 @@ def hold(context: TaskContext, number: int, gate: str) -> int:
             raise TimeoutError(f"nobody made {gate}")
         time.sleep(0.005)
     return number
+
+
+@task(takes_context=True)
+def climb(context: TaskContext, gate: str) -> None:
+    """Tells how far it is and where it runs, and again when its process has stood still; ends with a file at `gate`."""
+    record(context.uuid, "climb")
+    context.progress(1, 2, f"by {os.getpid()}")
+    end = time.monotonic() + 300
+    moved = time.monotonic()
+    while not os.path.exists(gate):
+        if time.monotonic() > end:
+            raise TimeoutError(f"nobody made {gate}")
+        if time.monotonic() > moved + 1.0:
+            context.progress(1, 2, f"by {os.getpid()}")
+        moved = time.monotonic()
+        time.sleep(0.005)
+    context.progress(2, 2, f"by {os.getpid()}")
+
+
+@task(takes_context=True)
+def stumble(context: TaskContext, mark: str) -> None:
+    """Stops its process as soon as it runs, the first time, and wants to run again much later."""
+    record(context.uuid, "stumble")
+    if not os.path.exists(mark):
+        open(mark, "x").close()
+        os.kill(os.getpid(), signal.SIGSTOP)
+    time.sleep(0.3)  # for what this process shows of a task that takes long
+    raise RetryLater("not now", timedelta(hours=1))
 
 
 @task(takes_context=True)

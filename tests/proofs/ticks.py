@@ -33,14 +33,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--schedules", type=int, default=200, help="default %(default)s")
     parser.add_argument("--workers", type=int, default=8, help="default %(default)s")
     parser.add_argument("--kill-every", type=float, default=5.0, help="seconds, default %(default)s")
+    parser.add_argument("--late", type=float, default=0.1, help="seconds that half the ticks may be (default 0.1)")
 
 
 def run(options: argparse.Namespace) -> Ledger:
     with new_site(options.engine) as place:
-        return prove(place, options.seconds, options.schedules, options.workers, options.kill_every, seed=options.seed)
+        sizes = (options.seconds, options.schedules, options.workers, options.kill_every, options.late)
+        return prove(place, *sizes, seed=options.seed)
 
 
-def prove(place: Site, seconds: int, schedules: int, workers: int, kill_every: float, *, seed: int) -> Ledger:
+def prove(
+    place: Site, seconds: int, schedules: int, workers: int, kill_every: float, late: float, *, seed: int
+) -> Ledger:
     """Let `workers` run for `seconds`, of which one is killed, and replaced, every `kill_every` seconds."""
     database, random = place.server.config.database, Random(seed)
     ledger = Ledger(f"ticks on {database}: {schedules} schedules, {workers} workers, seed {seed}")
@@ -52,7 +56,7 @@ def prove(place: Site, seconds: int, schedules: int, workers: int, kill_every: f
     kills = _kill(place, staff, random, seconds + 2, kill_every)
     last = first + timedelta(seconds=seconds)
     _wait_for_the_late(database, last, staff)
-    _count(ledger, database, made, first, last)
+    _count(ledger, database, made, first, last, late)
     ledger.enter(kills=kills)
     return ledger
 
@@ -92,7 +96,7 @@ def _wait_for_the_late(database: str, last: datetime, staff: list[Process]) -> N
     wait_until(lambda: not behind.exists(), timeout=LATE.total_seconds() * 3, message=lambda: staff[-1].output)
 
 
-def _count(ledger: Ledger, database: str, made: list[Schedule], first: datetime, last: datetime) -> None:
+def _count(ledger: Ledger, database: str, made: list[Schedule], first: datetime, last: datetime, late: float) -> None:
     rows = Tick.objects.using(database).filter(tick_at__gt=first, tick_at__lte=last)
     sent = Counter(rows.filter(status="sent").values_list("schedule_key", "tick_at"))
     wanted = {(row.key, tick) for row in made for tick in _multiples(row, first, last)}
@@ -108,6 +112,7 @@ def _count(ledger: Ledger, database: str, made: list[Schedule], first: datetime,
     missing, double = len(wanted - sent.keys()), sum(sent.values()) - len(sent)
     ledger.enter(ticks=len(wanted), sent=sum(sent.values()), missing=missing, double=double)
     ledger.enter(p50_late=percentile(delays, 0.5), p99_late=percentile(delays, 0.99), max_late=max(delays))
+    ledger.promise(f"half the ticks are sent at most {late} s late", percentile(delays, 0.5) <= late)
     ledger.promise("no tick is missing", missing == 0, missing)
     ledger.promise("no tick was sent twice", double == 0 and sent.keys() <= wanted, sent.keys() - wanted)
     ledger.promise("each tick that was sent has one task", tasks_of == Counter(key for key, _ in sent), tasks_of)

@@ -184,3 +184,64 @@ def test_pending_starts_anew():
     lone = TaskState(task_uuid="u", state=SUCCESS)
     assert merge(None, lone) is lone
     assert lone.created_at_text == ZERO_TIME
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("uuid", 7),
+        ("name", None),
+        ("queue", 5),
+        ("group_uuid", b"g"),
+        ("priority", 300),
+        ("priority", -1),
+        ("priority", True),
+        ("immutable", "x"),
+        ("immutable", 1),
+        ("retry_count", "3"),
+        ("retry_count", 2**70),
+        ("retry_timeout", 1.5),
+        ("group_task_count", -(2**63) - 1),
+        ("eta_text", "tomorrow"),
+        ("eta_text", 5),
+        ("headers", 5),
+        ("on_success", (5,)),
+        ("on_error", ("log",)),
+        ("chord_callback", 5),
+    ],
+)
+@pytest.mark.parametrize("nested", [False, True])
+def test_what_nobody_could_read_is_found_by_a_check_at_any_level(field, value, nested):
+    bad = Signature(**{field: value})
+    signature = Signature(on_error=[Signature(chord_callback=bad)]) if nested else bad
+    with pytest.raises(EncodeError, match="signature" if field.startswith("on_") or "_callback" in field else field):
+        signature.check()
+
+
+def test_what_can_be_read_passes_the_check():
+    class Name(str):
+        """Such as Django's SafeString."""
+
+    least, greatest = -(2**63), 2**63 - 1
+    signature = Signature(name=Name("add"), retry_count=least, retry_timeout=greatest, priority=255, eta_text=ZERO_TIME)
+    signature.replace(on_success=[signature, None], chord_callback=signature, headers={"a": "b"}).check()
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"eta": 5}, "neither an aware datetime nor a timedelta"),
+        ({"eta": timedelta(days=999999998)}, "not in the years"),
+        ({"eta": datetime(9999, 12, 31, 23, 59, tzinfo=timezone(-timedelta(hours=5)))}, "not in the years"),
+        ({"eta": datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=5)))}, "not in the years"),
+        ({"on_success": [len]}, "signature"),
+        ({"on_error": Signature(name="alarm")}, "a list of signatures"),
+        ({"on_error": 5}, "a list of signatures"),
+        ({"args": "ab"}, "no list of arguments"),
+        ({"args": 5}, "no list of arguments"),
+        ({"headers": 5}, "no mapping"),
+    ],
+)
+def test_what_is_no_value_of_a_field_is_refused_in_clear_words(changes, told):
+    with pytest.raises(EncodeError, match=told):
+        Signature().replace(**changes)

@@ -1,7 +1,8 @@
 """Chains, groups, chords, and the UUIDs of what they are made of."""
 
 import re
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import pytest
 
@@ -179,3 +180,30 @@ def test_a_wanted_rerun_counts_anew():
     assert (headers.generation(again), headers.attempt(again), headers.later_count(again)) == (2, 1, 0)
     assert again.headers["own"] == "1"
     assert headers.generation(used) == 0
+
+
+def test_two_tasks_of_one_uuid_are_refused_and_named():
+    twin, other = step("a", uuid="twin"), step("other")
+    sends: dict[str, list[Callable[[], Any]]] = {
+        "chain": [lambda: link(Chain(twin, other, twin.replace(name="b")))],
+        "group": [lambda: members(Group(twin, other, twin.replace(name="b")))],
+        "chord": [
+            lambda: chord_members(Chord(Group(twin, twin), other)),
+            lambda: chord_members(Chord(Group(other, twin), twin)),
+        ],
+    }
+    for kind, all_sends in sends.items():
+        for send in all_sends:
+            with pytest.raises(EncodeError, match=f"two tasks of a {kind} have the UUID 'twin'"):
+                send()
+
+
+def test_what_is_no_signature_is_told_what_is_one():
+    one = step("a")
+    odd: list[Any] = [[one], len, "a", Group(one), Chord(Group(one), one)]
+    for other in odd:
+        for make, given in ((Chain, (one, other)), (Group, (other,)), (Chord, (Group(one), other))):
+            with pytest.raises(TypeError, match="is no signature"):
+                make(*given)
+    with pytest.raises(TypeError, match="a Group and a signature"):
+        Chord(cast(Any, [one]), one)

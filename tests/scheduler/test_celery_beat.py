@@ -19,7 +19,8 @@ TABLES = {
     "intervalschedule": "id integer, every integer, period varchar(24)",
     "periodictask": "name varchar(200), task varchar(200), args text, kwargs text, queue varchar(200), "
     "priority integer, enabled {bool}, one_off {bool}, start_time {time}, expires {time}, "
-    "crontab_id integer, interval_id integer, solar_id integer, clocked_id integer",
+    "crontab_id integer, interval_id integer, solar_id integer, clocked_id integer, headers text, "
+    "expire_seconds integer, exchange varchar(200), routing_key varchar(200)",
 }
 """The columns of django-celery-beat 2.9 that matter."""
 TIMES = {"postgresql": "timestamp with time zone", "mysql": "datetime(6)", "sqlite": "datetime"}
@@ -80,7 +81,7 @@ def test_crontabs_and_intervals_are_imported(beat: Any, database: str):
     out, err = run(database)
     assert (out.splitlines()[-1], err) == ("2 imported, 0 not.", "")
     nightly, often = Schedule.objects.using(database).order_by("name")
-    assert (nightly.spec, nightly.timezone, nightly.enabled) == ("30 3 * * mon-fri", "Europe/Berlin", True)
+    assert (nightly.spec, nightly.timezone, nightly.enabled) == ("30 3 * * 1-5", "Europe/Berlin", True)
     (signature,) = nightly.invocations
     assert (signature.name, signature.queue, signature.priority) == ("clean", "slow", 5)
     assert [(arg.name, bytes(arg.value)) for arg in signature.args or ()] == [("", b"3"), ("deep", b"true")]
@@ -101,6 +102,9 @@ def test_crontabs_and_intervals_are_imported(beat: Any, database: str):
         ("'shop.gone' is not registered", {"interval": (1, "days"), "task": "shop.gone"}),
         ("do not fit clean", {"interval": (1, "days"), "args": "[1, 2, 3]"}),
         ("do not fit clean", {"interval": (1, "days"), "kwargs": "{"}),
+        ("do not fit clean: argument 'days'", {"interval": (1, "days"), "args": '["x"]'}),
+        ("hour: 'nine'", {"crontab": ("0", "nine", "*", "*", "*", "UTC")}),
+        ("'1--2'", {"crontab": ("0", "1--2", "*", "*", "*", "UTC")}),
     ],
 )
 def test_what_cannot_be_imported_is_told(beat: Any, database: str, reason: str, columns: dict[str, Any]):
@@ -110,6 +114,38 @@ def test_what_cannot_be_imported_is_told(beat: Any, database: str, reason: str, 
     assert reason in err
     assert out.splitlines()[-1] == "0 imported, 1 not."
     assert not Schedule.objects.using(database).exists()
+
+
+@on_databases("default")
+@pytest.mark.parametrize(
+    ("crontab", "spec"),
+    [
+        (("0", "22-2", "*", "*", "*"), "0 22,23,0,1,2 * * *"),
+        (("0", "20-4/3", "*", "*", "*"), "0 20,23,2 * * *"),
+        (("50-10/5", "*", "*", "*", "*"), "50,55,0,5,10 * * * *"),
+        (("0", "3", "*", "*", "sunday"), "0 3 * * 0"),
+        (("0", "3", "*", "*", "fri-mon"), "0 3 * * 5,6,0,1"),
+        (("0", "3", "*", "*", "Monday-Friday"), "0 3 * * 1-5"),
+        (("0", "3", "*", "november-february", "*"), "0 3 * 11,12,1,2 *"),
+        (("*/15", "1-9/2,12", "28-2", "*/3", "*"), "*/15 1-9/2,12 28,29,30,31,1,2 */3 *"),
+        (("0", "3", "1-31", "*", "mon"), "0 3 * * 1"),
+        (("0", "3", "1", "*", "*/1"), "0 3 1 * *"),
+    ],
+)
+def test_ranges_past_the_end_and_whole_names_are_mapped(beat: Any, database: str, crontab: tuple[str, ...], spec: str):
+    beat("one", crontab=(*crontab, "UTC"))
+    assert run(database)[0].splitlines()[0] == f"imported: one: {spec}"
+    assert Schedule.objects.using(database).get().spec == spec
+
+
+@on_databases("default")
+def test_what_has_no_counterpart_is_told_and_headers_are_kept(beat: Any, database: str):
+    beat("one", interval=(5, "minutes"), expire_seconds=60, routing_key="a.b", headers='{"tenant": "acme"}')
+    assert run(database)[0].splitlines()[0] == (
+        "imported, but without expire_seconds 60, routing_key a.b: one: @every 300s"
+    )
+    (signature,) = Schedule.objects.using(database).get().invocations
+    assert dict(signature.headers or {}) == {"tenant": "acme"}
 
 
 @on_databases("default")

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from django_machinery import Signature, periodic, servers, task
-from django_machinery.exceptions import ConfigurationError, CronError
+from django_machinery.exceptions import ArgumentError, ConfigurationError, CronError
 from django_machinery.models import Schedule
 from django_machinery.registry import PeriodicDefinition, Registry, tasks
 from django_machinery.server import Server
@@ -61,15 +61,79 @@ def test_a_decorator_refuses_what_makes_no_sense():
         periodic("@hourly", zone="UTC")  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="above @task"):
         periodic("@hourly")(refusing.definition.func)  # type: ignore[type-var]
+    with pytest.raises(ArgumentError, match="number"):
+        periodic("@hourly", args=["x"])(refusing)
     for option, value in (
         ("timezone", "Mars/Olympus"),
         ("missed", "never"),
         ("run_overlap", "maybe"),
         ("dst_gap", "jump"),
+        ("catch_up", -1),
+        ("catch_up", 2**31),
+        ("starts_at", NOON.replace(tzinfo=None)),
     ):
         with pytest.raises(ConfigurationError, match=r"tests\.refusing"):
             periodic("@hourly", args=[1], **{option: value})(refusing)  # type: ignore[arg-type]
     assert tasks.periodic("default") == []
+
+
+def test_two_decorators_of_one_name_are_refused_but_not_those_of_a_reload():
+    def declare(name: str) -> None:
+        @task(name=name)
+        def again() -> None:
+            pass
+
+        periodic("@hourly", name="hourly")(again)
+
+    declare("tests.again")
+    declare("tests.again")
+
+    @task(name="tests.twice")
+    def twice() -> None:
+        pass
+
+    periodic("@hourly")(twice)
+    with pytest.raises(ConfigurationError, match="name="):
+        periodic("@daily")(twice)
+    with pytest.raises(ConfigurationError, match="name="):
+        periodic("@daily", name="hourly")(twice)
+    assert [(each.name, each.spec) for each in tasks.periodic("default")] == [
+        ("hourly", "@hourly"),
+        ("tests.twice", "@hourly"),
+    ]
+
+
+ONE = Signature(name="add")
+
+
+@pytest.mark.parametrize(
+    ("spec", "name", "kind", "signatures"),
+    [
+        ("@hourly", "x" * 191, "task", (ONE,)),
+        ("@hourly", "", "task", (ONE,)),
+        ("@hourly", "nul\0", "task", (ONE,)),
+        ("@hourly", "half of a pair \ud800", "task", (ONE,)),
+        (",".join(["1"] * 130) + " * * * *", "long spec", "task", (ONE,)),
+        ("@hourly", "no task", "task", ()),
+        ("@hourly", "two tasks", "task", (ONE, ONE)),
+        ("@hourly", "no step", "chain", ()),
+        ("@hourly", "no member", "group", ()),
+        ("@hourly", "no member but a callback", "chord", (ONE,)),
+    ],
+)
+def test_what_no_row_could_hold_or_no_scheduler_send_is_refused_at_once(
+    spec: str, name: str, kind: str, signatures: tuple[Signature, ...]
+):
+    with pytest.raises(ConfigurationError, match="cannot be used"):
+        PeriodicDefinition(name, spec, kind, signatures)  # type: ignore[arg-type]
+
+
+def test_a_row_that_was_deleted_is_written_again(server: Server, looker: Looker):
+    server.register_periodic_task("@every 1h", "kept", Signature(name="add"))
+    looker.look()
+    Schedule.objects.all().delete()
+    looker.look(minutes=1)
+    assert row("kept").next_at == NOON + timedelta(hours=1)
 
 
 def test_every_kind_is_registered_as_in_go(server: Server, looker: Looker):

@@ -5,11 +5,12 @@ from functools import partial
 
 import pytest
 
-from django_machinery import Signature
+from django_machinery import Signature, servers
 from django_machinery.models import Schedule, TaskState, Tick
 from django_machinery.models.tick import TickManager
 from django_machinery.protocol.states import SUCCESS
-from django_machinery.scheduler.scheduler import Scheduler
+from django_machinery.scheduler.policy import MOST
+from django_machinery.scheduler.scheduler import BATCH, Scheduler
 from django_machinery.seams.backend import StateChange
 from django_machinery.server import Server
 from tests.contracts.support import race
@@ -112,6 +113,22 @@ class TestOnEveryEngine:
         assert looker.ticks(good) == [at(minutes=1), at(minutes=2)]
         assert rows(bad, server).get().next_at is None
 
+    def test_a_definition_that_cannot_be_written_holds_up_no_other(
+        self, server: Server, looker: Looker, database: str, caplog: pytest.LogCaptureFixture
+    ):
+        for name in ("a", "b", "c"):
+            server.register_periodic_task("@every 1m", name, Signature(name=name))
+        bad = server.registry.periodic(server.alias)[1]
+        if database == "default":  # which refuses no text
+            object.__setattr__(bad, "signatures", None)
+        else:
+            object.__setattr__(bad, "timezone", "longer than its column" * 10)
+        looker.look()
+        looker.look(minutes=1)
+        assert {sent.name for sent in looker.waiting} == {"a", "c"}
+        assert "b cannot be used" in caplog.text
+        servers.close_all()
+
     def test_ticks_are_deleted_a_week_later(self, server: Server):
         ticks: TickManager = Tick.objects.db_manager(server.config.database)
         now = Schedule.objects.db_manager(server.config.database).now()
@@ -187,12 +204,48 @@ class TestPolicies:
             looker.look(minutes=1)
         assert looker.ticks(schedule) == [at(minutes=2), at(minutes=3)]
 
+    @pytest.mark.parametrize("late", [0.02, 5, 31])
+    def test_a_tick_at_the_end_is_sent_however_late_it_is_found(self, looker: Looker, make: Make, late: float):
+        schedule = make("@every 1m", ends_at=at(minutes=2))
+        looker.look()
+        looker.look(minutes=1)
+        looker.look(seconds=60 + late)
+        looker.look(minutes=5)
+        assert looker.ticks(schedule) == [at(minutes=1), at(minutes=2)]
+
+    def test_what_was_missed_before_the_end_is_made_up_for_after_it(self, looker: Looker, make: Make):
+        one, every = (make("@every 1m", ends_at=at(minutes=2, seconds=30), missed=missed) for missed in ("one", "all"))
+        looker.look()
+        looker.look(hours=1)
+        assert looker.ticks(one) == [at(minutes=2)]
+        assert looker.ticks(every) == [at(minutes=1), at(minutes=2)]
+
+    def test_what_was_missed_is_made_up_for_though_the_end_was_put_off_meanwhile(
+        self, looker: Looker, make: Make, server: Server
+    ):
+        schedule = make("@every 1h", ends_at=at(days=1), missed="all")
+        looker.look()
+        rows(schedule, server).update(ends_at=at(days=2))
+        looker.look(hours=2, minutes=1)
+        assert looker.ticks(schedule) == [at(hours=1), at(hours=2)]
+
+    def test_a_plan_is_of_a_tick_between_start_and_end(self, looker: Looker, make: Make, server: Server):
+        later, ending = make("@every 1h", starts_at=at(days=1)), make("@every 1h", ends_at=at(minutes=59))
+        looker.look()
+        assert rows(later, server).get().next_at == at(days=1)
+        assert rows(ending, server).get().next_at is None
+        assert list(Schedule.objects.db_manager(server.config.database).upcoming()) == [later]
+
     def test_a_changed_start_or_end_counts_at_once(self, looker: Looker, make: Make, server: Server):
         schedule = make("@every 1m", starts_at=at(days=1))
         looker.look()
+        assert rows(schedule, server).get().next_at == at(days=1)
         rows(schedule, server).update(starts_at=None)
-        looker.look(minutes=1)
+        looker.look(seconds=0.5)
+        looker.look(seconds=59.5)
         rows(schedule, server).update(ends_at=at(minutes=1))
+        looker.look(seconds=0.5)
+        assert rows(schedule, server).get().next_at is None
         looker.look(minutes=1)
         assert looker.ticks(schedule) == [at(minutes=1)]
 
@@ -223,6 +276,51 @@ class TestPolicies:
         server.backend.set_states([done])
         looker.look(minutes=1)
         assert looker.statuses(polite) == ["sent", "skipped", "sent"]
+
+    def test_of_several_ticks_at_once_one_is_sent_where_a_run_must_have_ended(
+        self, looker: Looker, make: Make, server: Server, monkeypatch: pytest.MonkeyPatch
+    ):
+        """Also where the result backend is elsewhere, which learns only from the commit that a task was sent."""
+        monkeypatch.setattr(server.backend, "get_states", lambda uuids: [None for _ in uuids])
+        schedule = make("@every 1s", run_overlap="skip")
+        looker.look()
+        looker.look(seconds=4)
+        assert looker.statuses(schedule) == ["sent", "skipped", "skipped", "skipped"]
+
+    def test_a_tick_that_was_dealt_with_before_is_not_the_last_run(self, looker: Looker, make: Make, server: Server):
+        schedule = make("@every 1m")
+        looker.look()
+        looker.look(minutes=1)
+        (sent,) = looker.waiting
+        rows(schedule, server).update(next_at=at(minutes=1))
+        looker.look()
+        assert (rows(schedule, server).get().last_at, rows(schedule, server).get().last_uuid) == (
+            at(minutes=1),
+            sent.uuid,
+        )
+
+    def test_one_look_sends_a_bounded_number_of_ticks(self, looker: Looker, make: Make):
+        schedules = [make("@every 1s", missed="all") for _ in range(10)]
+        looker.look()
+        looker.clock.forward(seconds=300)
+        looker.scheduler.look()
+        assert len(looker.waiting) == MOST
+        assert {len(looker.ticks(schedule)) for schedule in schedules} == {MOST // 10}
+        looker.look()
+        assert len(looker.waiting) == 3000
+
+    def test_schedules_that_catch_up_hold_up_no_other(self, looker: Looker, make: Make, server: Server):
+        """One that is due now, and one that missed less than the many that are in front of it."""
+        many = [make("@every 1s", missed="all") for _ in range(BATCH + 5)]
+        hourly, fresh = make("@every 1h", missed="one"), make("@every 1m", missed="skip")
+        looker.look()
+        looker.clock.forward(hours=1, minutes=1)
+        rows(fresh, server).update(next_at=looker.clock.now)
+        for _ in range(3):
+            looker.scheduler.look()
+        assert looker.ticks(fresh) == [looker.clock.now]
+        assert looker.ticks(hourly) == [at(hours=1)]
+        assert all(looker.ticks(schedule) for schedule in many)
 
     def test_what_cannot_be_sent_is_told_and_tried_at_the_next_tick(self, looker: Looker, make: Make, server: Server):
         schedule = make("@every 1m", kind="chain")

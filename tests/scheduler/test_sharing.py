@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from django_machinery import signals
 from django_machinery.exceptions import LockUnavailable
-from django_machinery.scheduler.scheduler import Scheduler
+from django_machinery.scheduler.scheduler import ASIDE, PATIENCE, SOON
 from django_machinery.scheduler.sharing import lock_name
 from django_machinery.seams.lock import Lock
 from django_machinery.server import Server
@@ -84,6 +85,8 @@ def test_the_lock_of_the_tick_before_by_a_slower_clock_is_waited_for(
     server.lock = late
     looker.look(minutes=1)
     assert looker.statuses(schedule) == []
+    assert {looker.scheduler.look() for _ in range(PATIENCE - 1)} == {SOON}
+    assert looker.scheduler.look() >= ASIDE / 2
     late.clock.forward(seconds=0.1)
     looker.look(seconds=0.1)
     assert looker.statuses(schedule) == ["sent"]
@@ -96,6 +99,23 @@ def test_a_tick_whose_successor_is_due_is_not_sent_unless_all_are_wanted(looker:
     looker.look(minutes=3)
     assert looker.ticks(one) == [NOON + timedelta(minutes=3)]
     assert looker.ticks(every) == [NOON + timedelta(minutes=minute) for minute in (1, 2, 3)]
+
+
+def test_a_tick_that_is_not_sent_as_it_was_found_late_is_recorded_and_told(
+    looker: Looker, make: Make, lock: SharedLock
+):
+    told: list[tuple[datetime, str]] = []
+
+    def note(tick_at: datetime, reason: str, **_: object) -> None:
+        told.append((tick_at, reason))
+
+    signals.tick_skipped.connect(note)
+    schedule = make("@every 1s")
+    looker.look()
+    looker.look(seconds=3)
+    signals.tick_skipped.disconnect(note)
+    assert looker.statuses(schedule) == ["undecided", "undecided", "sent"]
+    assert told == [(NOON + timedelta(seconds=second), "undecided") for second in (1, 2)]
 
 
 def test_ticks_wait_for_a_lock_that_is_away(looker: Looker, make: Make, lock: SharedLock):
@@ -134,4 +154,3 @@ def test_the_key_has_the_name_of_what_was_started_unless_another_is_set(make: Ma
     schedule = make("0 6 * * ?")
     assert lock_name(server, schedule).startswith("machinery_lock_")
     assert lock_name(server, schedule).endswith(f"{schedule.name}0 6 * * ?")
-    assert Scheduler(server).look() == 0.5

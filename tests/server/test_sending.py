@@ -147,3 +147,24 @@ def test_a_task_can_be_registered_on_one_server_alone(server):
     finally:
         servers.close_all()
     assert not servers["default"].is_task_registered("only_here")
+
+
+@pytest.mark.parametrize("fields", [{"priority": 300}, {"queue": 5}, {"immutable": "x"}, {"retry_count": 2**70}])
+def test_what_no_worker_could_read_is_refused_before_anything_is_written(server, fields):
+    bad = Signature(name="add", **fields)
+    with pytest.raises(EncodeError, match=next(iter(fields))):
+        server.send_task(bad)
+    with pytest.raises(EncodeError):
+        server.send_group(Group(Signature(name="add"), Signature(name="add", on_success=[bad])))
+    assert names() == []
+    assert not TaskState.objects.exists()
+
+
+def test_a_task_of_the_same_uuid_twice_in_a_workflow_is_refused_before_anything_is_written(server):
+    twins = Group(Signature(name="a", uuid="twin"), Signature(name="b", uuid="twin"))
+    for send in (lambda: server.send_group(twins), lambda: server.send_chord(Chord(twins, Signature(name="c")))):
+        with pytest.raises(EncodeError, match="'twin'"):
+            send()
+    assert names() == []
+    assert not TaskState.objects.exists()
+    assert not GroupMeta.objects.exists()

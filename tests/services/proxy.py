@@ -60,6 +60,14 @@ class Proxy:
         with self._lock:
             self._black = True
 
+    def forget(self) -> int:
+        """Pass nothing on over the connections that there are, and tell nobody; new ones work. How many there were."""
+        with self._lock:
+            for end in self._partner:
+                with contextlib.suppress(KeyError):
+                    self._selector.unregister(end)
+            return len(self._partner) // 2
+
     def refuse(self) -> None:
         """Reset every connection, and every new one."""
         with self._lock:

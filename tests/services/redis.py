@@ -167,6 +167,10 @@ class RedisCluster(Deployment):
         """Those that are masters now."""
         return [server for server in self.servers if server.runs and _role(server) == b"master"]
 
+    def replica_of(self, master: Redis) -> Redis:
+        """The one that was given to a master in the beginning."""
+        return self.servers[self.servers.index(master) + self._masters]
+
     def _join(self) -> None:
         masters, replicas = self.servers[: self._masters], self.servers[self._masters :]
         for index, server in enumerate(self.servers):

@@ -1,5 +1,6 @@
 """`run_tasks`: in the calling thread and its transaction, with any broker."""
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any
@@ -106,6 +107,39 @@ def test_with_raise_errors_a_failure_is_raised_after_it_was_stored():
     assert result.is_failure
     assert run_tasks(raise_errors=True) == 1
     assert later.get() == 3
+
+
+@pytest.mark.parametrize("word", ["broken", "in-the-secret"])
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, pytest.fail.Exception])
+def test_what_is_no_exception_is_raised_after_the_failure_was_stored(kind: type[BaseException], word: str):
+    server = servers["default"]
+
+    def leave(password: str) -> None:
+        raise kind(password)
+
+    async def leave_async(password: str) -> None:
+        raise kind(password)
+
+    server.register_task("leave", leave)
+    server.register_task("leave_async", leave_async)
+    left = [send_task("leave", kwargs={"password": word}), send_task("leave_async", kwargs={"password": word})]
+    later = add.send(1, 2)
+    for result in left:
+        with pytest.raises(kind, match=word):
+            run_tasks()
+        assert result.is_failure
+    assert run_tasks() == 1
+    assert later.get() == 3
+
+
+def test_a_task_that_is_cancelled_from_within_has_failed():
+    async def cancel() -> None:
+        raise asyncio.CancelledError
+
+    servers["default"].register_task("cancel", cancel)
+    result = send_task("cancel")
+    assert run_tasks() == 1
+    assert result.is_failure
 
 
 def test_delayed_tasks_and_retries_are_left_alone():

@@ -181,7 +181,7 @@ class LeasingBroker(Broker):
         self._duplicates = int(parse_qs(parts.query).get("duplicates", ["0"])[0])
 
     def publish(self, signatures: Sequence[Signature]) -> None:
-        encoded = [(signature.queue, encode_signature(signature)) for signature in signatures]
+        encoded = [(signature.queue, encode_signature(signature, self.config.limits)) for signature in signatures]
         if any(len(body) > self.max_body for _, body in encoded):
             raise MessageTooLarge(f"a message is larger than {self.max_body} bytes")
         with self._file.transaction() as connection:

@@ -181,6 +181,10 @@ class PushConsumer(Consumer):
     def park(self, deliveries: Sequence[Delivery]) -> None:
         self._give_back(deliveries, _park)
 
+    def holds(self, deliveries: Sequence[Delivery]) -> list[bool]:
+        with self._server.lock:
+            return [delivery.handle in self._unsettled for delivery in deliveries]
+
     def close(self) -> None:
         with self._server.lock:
             self._closed = True
@@ -221,7 +225,10 @@ class PushBroker(Broker):
         self._server = Server.named(parse_url(url)[1])
 
     def publish(self, signatures: Sequence[Signature]) -> None:
-        encoded = [(encode_signature(signature), signature.queue, signature.name) for signature in signatures]
+        encoded = [
+            (encode_signature(signature, self.config.limits), signature.queue, signature.name)
+            for signature in signatures
+        ]
         if any(len(body) > self.max_body for body, _, _ in encoded):
             raise MessageTooLarge(f"a message is larger than {self.max_body} bytes")
         self._server.publish(encoded)

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from django_machinery import signals
-from django_machinery.exceptions import BackendRefused, BackendUnavailable, BrokerUnavailable
+from django_machinery.exceptions import BackendRefused, BackendUnavailable, BrokerError, BrokerUnavailable
 from django_machinery.protocol.go_types import results_to_wire
 from django_machinery.protocol.signature import Signature
 from django_machinery.protocol.states import FAILURE, STARTED, SUCCESS
 from django_machinery.seams.backend import StateChange
-from django_machinery.seams.unit import Outcome, Unit, Verdict
+from django_machinery.seams.unit import Note, Outcome, Unit, Verdict
 from django_machinery.server import Server
 from django_machinery.worker.announcer import Announcer
 from django_machinery.worker.committer import Committer
@@ -26,11 +26,11 @@ class Ledger(Unit):
     """A unit that writes down what it is given, and does what a test tells it before."""
 
     def __init__(self) -> None:
-        self.batches: list[tuple[list[Outcome], list[StateChange]]] = []
+        self.batches: list[tuple[list[Outcome], list[Note]]] = []
         self.before: Callable[[Sequence[Outcome]], Any] = lambda outcomes: None
         self.verdict: Callable[[Outcome], Verdict] = lambda outcome: Verdict.COMMITTED
 
-    def commit(self, outcomes: Sequence[Outcome], notes: Sequence[StateChange] = ()) -> list[Verdict]:
+    def commit(self, outcomes: Sequence[Outcome], notes: Sequence[Note] = ()) -> list[Verdict]:
         self.before(outcomes)
         self.batches.append((list(outcomes), list(notes)))
         return [self.verdict(outcome) for outcome in outcomes]
@@ -77,13 +77,19 @@ def committer(server: Server, unit: Ledger, shelf: Any, errors: list[BaseExcepti
     committer = Committer(server, shelf, unit, stores, Announcer(server, "me"), hooks, "me", lambda: None)
     yield committer
     stores.abort()
-    committer.stop(5)
+    committer.stop()
+    assert committer.join(5)
 
 
 def success(name: str, value: Any = None) -> TaskOutcome:
     signature = Signature(name=name, uuid=f"task_{name}")
     change = StateChange(signature, SUCCESS, results_to_wire(value))
     return TaskOutcome(delivery_of(signature), signature, change, seconds=0.5)
+
+
+def started(name: str) -> Note:
+    signature = Signature(name=name, uuid=f"task_{name}")
+    return Note(delivery_of(signature), StateChange(signature, STARTED))
 
 
 def names(outcomes: Sequence[Outcome]) -> list[str]:
@@ -95,7 +101,8 @@ def run(committer: Committer, *endings: Any) -> None:
     for ending in endings:
         committer.put(ending)
     committer.start()
-    assert committer.stop(10)
+    committer.stop()
+    assert committer.join(10)
 
 
 def refuse(*bad: str) -> Callable[[Sequence[Outcome]], None]:
@@ -221,7 +228,7 @@ def test_an_overtaken_outcome_is_completed_from_the_stored_state(server: Server,
 
 
 def test_notes_go_with_a_batch_unless_their_task_has_ended(committer: Committer, unit: Ledger):
-    late, true = (StateChange(Signature(name=name, uuid=f"task_{name}"), STARTED) for name in ("a", "z"))
+    late, true = (started(name) for name in ("a", "z"))
     for note in (late, true):
         committer.note(note)
     run(committer, success("a"))
@@ -237,7 +244,7 @@ def test_notes_that_are_refused_hinder_no_outcome(committer: Committer, unit: Le
 
     refused: list[bool] = []
     unit.before = check
-    committer.note(StateChange(Signature(name="z", uuid="z"), STARTED))
+    committer.note(started("z"))
     run(committer, success("a"))
     assert unit.batches[0][1] == []
     assert unit.committed[0].change is not None
@@ -251,6 +258,29 @@ def test_messages_go_back_and_are_parked(committer: Committer, shelf: Any):
         run(committer, Released(released.delivery), Parked(parked.delivery, parked.signature))
     assert (shelf.released, shelf.parked) == ([released.delivery], [parked.delivery])
     assert [event["signature"] for event in told] == [parked.signature]
+    assert committer.ended == 2
+
+
+def test_what_cannot_be_given_back_stays_held_and_keeps_nothing_else(
+    committer: Committer, unit: Ledger, shelf: Any, caplog: pytest.LogCaptureFixture
+):
+    released, parked = success("a"), success("b")
+    assert parked.signature is not None
+    shelf.park = Script(BrokerError("refused"))
+    run(committer, Parked(parked.delivery, parked.signature), Released(released.delivery))
+    assert (shelf.released, shelf.parked) == ([released.delivery], [])
+    assert "could not be given back" in caplog.text
+    assert committer.ended == 2
+
+
+def test_what_cannot_be_completed_keeps_nothing_else(
+    server: Server, committer: Committer, unit: Ledger, shelf: Any, monkeypatch: pytest.MonkeyPatch
+):
+    late, released = success("a"), success("b")
+    monkeypatch.setattr(server.backend, "get_states", Script(BackendRefused("no")))
+    unit.verdict = lambda outcome: Verdict.OVERTAKEN
+    run(committer, late, Released(released.delivery))
+    assert shelf.released == [released.delivery]
     assert committer.ended == 2
 
 

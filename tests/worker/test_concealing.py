@@ -2,11 +2,13 @@
 
 import logging
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from django_machinery import Worker, log, send_task, signals
+from django_machinery.exceptions import RetryLater
 from django_machinery.models import Attempt, TaskState
 from django_machinery.server import Server
 from django_machinery.worker.errors import Concealed
@@ -68,6 +70,47 @@ def test_a_value_that_does_not_fit_is_hidden_too(server: Server):
     assert "hunter2" not in fail(server, enter, "hunter2").error
 
 
+@pytest.mark.parametrize("secret", ["8", "xy", 7, 123])
+def test_a_short_value_is_hidden_if_its_task_declares_it(secret: Any, server: Server):
+    def check(pin: Any) -> None:
+        raise ValueError(f"{pin} is wrong: 77 88 1234 xyz")
+
+    assert fail(server, check, secret, sensitive=("pin",)).error == "*** is wrong: 77 88 1234 xyz"
+
+
+class Postponed(RetryLater):
+    """A project's own."""
+
+
+@pytest.mark.parametrize("kind", [RetryLater, Postponed])
+def test_a_value_is_hidden_where_a_task_asks_to_be_run_later(
+    kind: type[RetryLater], server: Server, caplog: pytest.LogCaptureFixture
+):
+    def charge(card: str) -> None:
+        raise kind(f"the bank is busy: {card}", timedelta(hours=1))
+
+    caplog.set_level(logging.DEBUG, "django_machinery")
+    log.connect()
+    with heard(signals.task_retried) as told:
+        row = fail(server, charge, SECRET, sensitive=("card",))
+    attempt = Attempt.objects.using(server.config.database).get()
+    assert (row.state, attempt.outcome) == ("RETRY", "retry")
+    assert attempt.error == told[0]["error"] == "the bank is busy: ***"
+    assert attempt.exception == f"{kind.__module__}.{kind.__qualname__}"
+    assert SECRET not in row.traceback + attempt.traceback + str(told[0]["exception"]) + caplog.text
+    (record,) = (record for record in caplog.records if "the bank is busy" in record.getMessage())
+    assert record.levelno == logging.INFO
+
+
+def test_a_value_is_hidden_where_the_time_of_the_next_run_is_none(server: Server):
+    def charge(card: str) -> None:
+        raise RetryLater(f"the bank is busy: {card}", timedelta.max)
+
+    row = fail(server, charge, SECRET, sensitive=("card",))
+    assert row.state == "FAILURE"
+    assert SECRET not in row.error + row.traceback
+
+
 def test_an_error_without_secrets_stays_as_it_was(server: Server):
     def enter(password: str) -> int:
         return 1 // 0
@@ -89,5 +132,6 @@ def test_signals_handlers_and_logs_get_a_stand_in(server: Server, caplog: pytest
         worker.run(drain=True)
     assert isinstance(told[0]["exception"], Concealed)
     assert [str(error) for error in handled] == ["*** is closed"]
-    assert "*** is closed" in caplog.text
+    assert "ValueError: *** is closed" in caplog.text
+    assert "Concealed" not in caplog.text
     assert SECRET not in caplog.text + str(told[0]["error"]) + told[0]["traceback"]

@@ -3,15 +3,17 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from queue import Queue
 from typing import Any
 
 import pytest
-from django.db import connections, transaction
+from django.db import DatabaseError, connections, transaction
 from django.db.utils import OperationalError
 
 from django_machinery.worker import connections as module
 from django_machinery.worker.connections import ThreadConnections
+from tests.app.models import Account
 from tests.databases import on_databases
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
@@ -94,6 +96,28 @@ def test_a_transaction_that_a_task_leaves_open_ends_with_it(thread: TaskThread):
     assert thread.run(lambda: connections["default"].in_atomic_block) is False
     assert thread.run(raw) is not before
     assert thread.run(query) == 1
+
+
+@on_databases()
+@pytest.mark.parametrize("error", [False, True])
+def test_a_transaction_that_django_does_not_know_of_ends_too(
+    thread: TaskThread, database: str, error: bool, caplog: pytest.LogCaptureFixture
+):
+    def begin() -> None:
+        with connections[database].cursor() as cursor:
+            cursor.execute("BEGIN IMMEDIATE" if database == "default" else "BEGIN")
+            cursor.execute(f"INSERT INTO {Account._meta.db_table} (name, balance) VALUES ('lost', 1)")
+            if error:
+                cursor.execute("SELECT nothing FROM nowhere")
+
+    def names() -> list[str]:
+        return list(Account.objects.using(database).values_list("name", flat=True))
+
+    with pytest.raises(DatabaseError) if error else nullcontext():
+        thread.run(begin)
+    Account.objects.using(database).create(name="other")  # which SQLite would not let anybody, for now
+    assert thread.run(names) == ["other"]
+    assert caplog.messages == [f"A task left a transaction open on {database!r}, which is rolled back"]
 
 
 def test_autocommit_that_a_task_turns_off_is_back_for_the_next(thread: TaskThread):

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -166,6 +167,37 @@ def test_async_tasks_share_one_loop_and_wait_side_by_side(server: Server):
     assert len(loops) == 1
 
 
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, asyncio.CancelledError])
+def test_a_task_that_wants_to_end_the_process_ends_alone(server: Server, kind: type[BaseException]):
+    gone = threading.Event()
+
+    def leave() -> None:
+        raise kind
+
+    async def leave_later() -> None:
+        try:
+            raise kind
+        finally:
+            gone.set()
+
+    async def leave_async() -> None:
+        await asyncio.create_task(leave_later())  # asyncio itself runs it
+
+    async def stay() -> None:
+        await asyncio.to_thread(gone.wait, 10)
+
+    for function in (leave, leave_async, stay):
+        server.register_task(function.__name__, function)
+    with working(server, concurrency=2):
+        staying = send(server, "stay")
+        wait_until(lambda: state_of(server, staying) == STARTED)
+        leaving = [send(server, "leave"), send(server, "leave_async")]
+        wait_until(lambda: {state_of(server, signature) for signature in leaving} == {FAILURE})
+        wait_until(lambda: state_of(server, staying) == SUCCESS)
+        later = send(server, "stay")
+        wait_until(lambda: state_of(server, later) == SUCCESS)
+
+
 class TestEnd:
     def test_running_tasks_end_before_it_does(self, server: Server):
         gate = Gate(server)
@@ -300,6 +332,59 @@ class TestStores:
         (outcome,) = server.graveyard.buried  # type: ignore[attr-defined]
         assert (outcome.burial.reason, outcome.burial.detail) == ("refused", "a fault of ours")
         assert "could not be worked on" in caplog.text
+
+    def test_beats_come_while_a_broker_is_away_that_messages_go_back_to(
+        self, server: Server, monkeypatch: pytest.MonkeyPatch
+    ):
+        gate, away = Gate(server), threading.Event()
+        beats: list[int] = []
+        consumer_type: Any = type(server.broker.consumer((QUEUE,), (), "x"))
+        release = consumer_type.release
+
+        def refuse(*arguments: Any) -> None:
+            if not away.is_set():
+                away.set()
+                beats.clear()
+            if len(beats) < 10:
+                raise BrokerUnavailable("gone")
+            release(*arguments)
+
+        monkeypatch.setattr(consumer_type, "release", refuse)
+        for _ in range(50):
+            send(server, "add", 1, 2)
+        with working(server, concurrency=1, beat=lambda: beats.append(1)) as crew:
+            wait_until(lambda: crew.done == 50)  # it has seen only short tasks so far, and claims ahead
+            send(server, "hold")
+            others = [send(server, "add", 1, 2) for _ in range(10)]
+            wait_until(lambda: gate.running)
+            wait_until(lambda: away.is_set() and len(beats) >= 10)
+            gate.open()
+            wait_until(lambda: all(state_of(server, signature) == SUCCESS for signature in others))
+
+    def test_beats_come_while_a_backend_is_away_that_waits_for_the_last_outcome(
+        self, server: Server, monkeypatch: pytest.MonkeyPatch
+    ):
+        gate, finishing = Gate(server), threading.Event()
+        beats: list[int] = []
+        signature = send(server, "hold")
+        set_states = server.backend.set_states
+
+        def refuse(*arguments: Any, **options: Any) -> None:
+            if finishing.is_set() and len(beats) < 10:
+                raise BackendUnavailable("gone")
+            set_states(*arguments, **options)
+
+        monkeypatch.setattr(server.backend, "set_states", refuse)
+        with working(server, beat=lambda: beats.append(1)) as crew:
+            wait_until(lambda: gate.running)
+            crew.stop()
+            finishing.set()
+            gate.open()
+            wait_until(lambda: crew._committer.waiting == 0 and not crew.busy)
+            beats.clear()
+            assert crew.finish(20)
+        assert state_of(server, signature) == SUCCESS
+        assert len(beats) >= 10
 
     def test_nothing_is_claimed_while_the_pre_consume_handler_forbids_it(self, server: Server):
         allowed = threading.Event()

@@ -335,6 +335,12 @@ class TestDeliveries:
         assert outcome.burial is not None
         assert (outcome.burial.reason, outcome.signature, outcome.change) == ("undecodable", None, None)
 
+    def test_the_task_of_bytes_that_are_no_message_fails_where_it_is_known(self, executor: Executor):
+        outcome = executor.execute(Delivery(b"{", "math", 1, "token", uuid="task_1"), lambda _: None)
+        assert isinstance(outcome, TaskOutcome)
+        assert outcome.change is not None
+        assert (outcome.change.uuid, outcome.change.state, outcome.change.reason) == ("task_1", "FAILURE", "dead")
+
     def test_an_unknown_task_is_parked(self, executor: Executor):
         ending = executor.execute(delivery_of(Signature(name="later", uuid="u")), lambda _: None)
         assert isinstance(ending, Parked)

@@ -1,5 +1,6 @@
 """What keeps stores in order: who is renewed, when it is safe to sweep."""
 
+import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -135,6 +136,58 @@ def test_who_has_nobody_to_renew_cannot_tell_and_does_not_sweep(server: Server, 
     deadline = time.monotonic() + server.config.lease
     wait_until(lambda: broker.swept or time.monotonic() > deadline)
     assert broker.swept == []
+
+
+class Delaying(Watched):
+    """Has one delayed message, which is due at some time."""
+
+    supports_delay = True
+    due: float | None = None
+
+    def __init__(self, url: str, config: ServerConfig) -> None:
+        super().__init__(url, config)
+        self.promoted: list[float] = []
+        self.asked = 0
+
+    def next_due(self) -> float | None:
+        self.asked += 1
+        return None if self.due is None else self.due - time.monotonic()
+
+    def promote(self) -> int:
+        self.promoted.append(time.monotonic())
+        self.due = None
+        return 1
+
+
+def test_a_delayed_message_is_promoted_when_it_is_due_whatever_else_takes_its_time(
+    outbox: Relayed, monkeypatch: pytest.MonkeyPatch
+):
+    """The relay is stuck all the while."""
+    server, ends = toy_server(Delaying), threading.Event()
+    broker = server.broker
+    assert isinstance(broker, Delaying)
+    monkeypatch.setattr(module, "relay", lambda server: ends.wait(20))
+    monkeypatch.setattr(module, "LOOK", 30.0)
+    broker.due = due = time.monotonic() + 0.5
+    maintenance = Maintenance(server, Stores(server.config), tokens=list, lost=lambda token: None, figures=list)
+    maintenance.start()
+    wait_until(lambda: broker.promoted)
+    ends.set()
+    maintenance.stop(10)
+    assert broker.promoted[0] >= due
+    assert broker.asked <= 4, "it asked all the time"
+
+
+def test_a_message_that_is_sent_with_a_short_delay_is_looked_for(server: Server):
+    delaying = toy_server(Delaying)
+    broker = delaying.broker
+    assert isinstance(broker, Delaying)
+    maintenance = Maintenance(delaying, Stores(delaying.config), tokens=list, lost=lambda token: None, figures=list)
+    maintenance.start()
+    wait_until(lambda: broker.asked > 2)
+    broker.due = time.monotonic() + 0.01
+    wait_until(lambda: broker.promoted)
+    maintenance.stop(10)
 
 
 @pytest.mark.usefixtures("maintenance")

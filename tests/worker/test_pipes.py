@@ -30,11 +30,11 @@ def test_reports_arrive_as_they_were_made(pipe: tuple[int, int]):
 
 def test_a_line_that_comes_in_pieces_is_one_report(pipe: tuple[int, int]):
     reader = ReportReader(pipe[0])
-    line = b'{"token": "a", "busy": 1, "done": 2, "failed": 3, "rss": 4, "gone": false}\n'
+    line = b'{"token": "a", "busy": 1, "done": 2, "failed": 3, "rss": 4, "gone": false, "ends_by": 7.5}\n'
     os.write(pipe[1], line[:20])
     assert list(reader.read()) == []
     os.write(pipe[1], line[20:])
-    assert list(reader.read()) == [Report(Figures("a", 1, 2, 3, 4))]
+    assert list(reader.read()) == [Report(Figures("a", 1, 2, 3, 4), ends_by=7.5)]
 
 
 def test_the_end_of_the_pipe_is_told(pipe: tuple[int, int]):

@@ -102,3 +102,17 @@ class TestBeacon:
         file = tmp_path / "alive"
         Beacon(file, lambda: None).show(children)
         assert file.exists() is touched
+
+    def test_a_file_that_cannot_be_touched_any_more_is_told_once_and_ends_nothing(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ):
+        monkeypatch.setattr("django_machinery.worker.beacon.TOUCH", 0.0)
+        directory = tmp_path / "run"
+        beacon = Beacon(directory / "alive", lambda: None)
+        child: Any = Child()
+        beacon.show([child])
+        beacon.show([child])
+        assert caplog.text.count("cannot be touched") == 1
+        directory.mkdir()
+        beacon.show([child])
+        assert (directory / "alive").exists()

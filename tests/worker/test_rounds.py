@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from django_machinery.exceptions import BrokerUnavailable
+from django_machinery.exceptions import BrokerError, BrokerUnavailable
 from django_machinery.worker import rounds as module
 from django_machinery.worker.rounds import Job, Rounds
 from django_machinery.worker.stores import Stores
@@ -54,6 +54,13 @@ def test_a_job_that_raises_stops_nothing_and_is_done_again(
     wait_until(lambda: len(good.calls) > 3)
     wait_until(lambda: len(bad.calls) > 3)
     assert "housekeeping failed" in caplog.text
+
+
+def test_a_store_that_refuses_is_told_in_one_line(rounds_of: Team, caplog: pytest.LogCaptureFixture):
+    refused = Script(BrokerError("wrong password"))
+    rounds_of(Job(60, refused))
+    wait_until(lambda: "housekeeping failed: wrong password" in caplog.text)
+    assert "Traceback" not in caplog.text
 
 
 def test_a_job_whose_store_is_away_waits_and_others_go_on(rounds_of: Team):

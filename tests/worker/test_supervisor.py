@@ -73,7 +73,13 @@ class Silent:
     """Stands for a child that has not been heard of for long."""
 
     def __init__(self) -> None:
-        self.killed = self.excused = False
+        self.killed = self.excused = self.given_up = False
+
+    def look(self, period: float) -> None:
+        pass
+
+    def overran(self, grace: float) -> bool:
+        return False
 
     def moves(self, within: float) -> bool:
         return self.excused

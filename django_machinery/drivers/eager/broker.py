@@ -19,6 +19,7 @@ from django_machinery.seams.unit import Bury, OrderedUnit, Publish, Unit
 
 if TYPE_CHECKING:
     from django_machinery.conf import ServerConfig
+    from django_machinery.protocol.codec import Limits
     from django_machinery.protocol.signature import Signature
     from django_machinery.seams.backend import ResultBackend
 
@@ -41,7 +42,7 @@ class EagerBroker(Broker):
 
     def publish(self, signatures: Sequence[Signature]) -> None:
         """Run the messages, and all that they trigger. Raises what `execute` raises, and BrokerError without one."""
-        deliveries = [_delivery(signature) for signature in signatures]
+        deliveries = [_delivery(signature, self.config.limits) for signature in signatures]
         running = self._thread.running
         if running and (self._thread.following_up or len(running) >= MAX_DEPTH):
             running[-1].extend(deliveries)
@@ -100,6 +101,6 @@ class _Thread(threading.local):
         self.following_up = False
 
 
-def _delivery(signature: Signature) -> Delivery:
-    body = encode_signature(signature)
+def _delivery(signature: Signature, limits: Limits) -> Delivery:
+    body = encode_signature(signature, limits)
     return Delivery(body, signature.queue, None, "eager", uuid=signature.uuid, claimed_at=time.monotonic())

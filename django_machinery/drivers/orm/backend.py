@@ -24,7 +24,7 @@ from django_machinery.models import GroupMeta, TaskState
 from django_machinery.protocol.codec import decode_signature
 from django_machinery.protocol.states import GroupMeta as WireGroup
 from django_machinery.protocol.states import TaskState as WireState
-from django_machinery.seams.backend import GroupProgress, ResultBackend, StateChange
+from django_machinery.seams.backend import GroupProgress, ResultBackend, StateChange, pause_after
 
 if TYPE_CHECKING:
     from django.core.checks import CheckMessage
@@ -32,10 +32,6 @@ if TYPE_CHECKING:
     from django_machinery.conf import ServerConfig
     from django_machinery.protocol.signature import Signature
 
-SHORTEST, LONGEST = 0.001, 0.5
-"""Seconds between two looks at tasks that somebody waits for."""
-BACK_OFF = 0.15
-"""The pause before the next look, as a part of the time waited so far."""
 VERSION_INTERVAL = 0.002
 LOOK_AT_ONCE = 50
 """Of how many unfinished tasks one look asks."""
@@ -172,8 +168,7 @@ class OrmBackend(ResultBackend):
         """Until it may be worth looking again, at the latest until `end`."""
         now = time.monotonic()
         if version is None:
-            pause = min(max((now - started) * BACK_OFF, SHORTEST), LONGEST)
-            time.sleep(max(min(pause, end - now), 0))
+            time.sleep(max(min(pause_after(now - started), end - now), 0))
         while version is not None and time.monotonic() < end and self._version() == version:
             time.sleep(VERSION_INTERVAL)
 

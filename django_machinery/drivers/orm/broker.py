@@ -16,12 +16,13 @@ from django_machinery.conf import parse_url
 from django_machinery.drivers.orm.checks import check_database
 from django_machinery.drivers.orm.consumer import OrmConsumer
 from django_machinery.drivers.orm.notify import Notifier
-from django_machinery.drivers.orm.rows import aware, body_of, new_message, new_task
+from django_machinery.drivers.orm.rows import body_of, new_message, new_task
 from django_machinery.drivers.orm.states import StateWriter
 from django_machinery.drivers.orm.store import retried, translated
 from django_machinery.drivers.orm.unit import OrmUnit
 from django_machinery.exceptions import BrokerError, BrokerUnavailable
 from django_machinery.models import Message, WorkerProcess
+from django_machinery.models.clock import aware
 from django_machinery.models.sql import dialect_for
 from django_machinery.protocol.states import PENDING
 from django_machinery.seams.broker import Backlog, Broker, Consumer, Lease, Waiting
@@ -97,9 +98,9 @@ class OrmBroker(Broker):
         with self._errors():
             return retried(self._alias, lambda: self._workers.renew(tokens, self.config.lease))
 
-    def reclaim(self, token: str) -> int:
+    def reclaim(self, token: str, *, blame: bool = True) -> int:
         with self._errors():
-            return retried(self._alias, lambda: self._reclaim(token))
+            return retried(self._alias, lambda: self._reclaim(token, blame))
 
     def resign(self, token: str) -> None:
         with self._errors():
@@ -109,6 +110,10 @@ class OrmBroker(Broker):
         with self._errors():
             retried(self._alias, self._workers.lose_expired)
             return retried(self._alias, self._messages.reclaim_strays)
+
+    def next_due(self) -> float | None:
+        with self._errors():
+            return self._messages.next_due()
 
     def promote(self) -> int:
         with self._errors():
@@ -187,13 +192,13 @@ class OrmBroker(Broker):
             for change in changes
         ]
 
-    def _reclaim(self, token: str) -> int:
+    def _reclaim(self, token: str, blame: bool) -> int:
         with transaction.atomic(using=self._alias):
             worker_id = self._workers.id_of(token)
             if worker_id is None:
                 return 0
             self._workers.lose(token)
-            return self._messages.reclaim(worker_id)
+            return self._messages.reclaim(worker_id, blame=blame)
 
     def _resign(self, token: str) -> None:
         with transaction.atomic(using=self._alias):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from django_machinery.models.sql.rows import Claimed, Fence
 
 PARKED_EVERY = 0.5
-"""Seconds between looks for messages that others have parked."""
+"""Seconds between looks for messages that others have parked, while there are none or others wait."""
 
 
 class OrmConsumer(Consumer):
@@ -48,7 +48,8 @@ class OrmConsumer(Consumer):
         self._bell = Bell()
         self._watch = _watch(alias, dsn, self._queues)
         self._more = False
-        self._parked_at = -PARKED_EVERY
+        self._parked_from = 0.0
+        self._parked = False
         self._closed = False
 
     def fetch(self, limit: int, *, alone: bool = False) -> list[Delivery]:
@@ -95,6 +96,11 @@ class OrmConsumer(Consumer):
     def park(self, deliveries: Sequence[Delivery]) -> None:
         self._give_back(deliveries, parked=True)
 
+    def holds(self, deliveries: Sequence[Delivery]) -> list[bool]:
+        with translated(self._alias, BrokerUnavailable, BrokerError):
+            held = self._messages.held(self.worker_id, _fences(deliveries))
+        return [fence in held for fence in _fences(deliveries)]
+
     def close(self) -> None:
         """What cannot be given back now, because the database is away, others take when the lease has run out."""
         if self._closed:
@@ -107,12 +113,19 @@ class OrmConsumer(Consumer):
         self._bell.close()
 
     def _claim(self, limit: int, alone: bool) -> list[Claimed]:
-        claimed = self._messages.claim(self.worker_id, self._order.next(), limit, alone=alone)
-        now = time.monotonic()
-        if not alone and len(claimed) < limit and now - self._parked_at >= PARKED_EVERY:
-            self._parked_at = now
-            claimed += self._messages.claim_parked(self.worker_id, self._order.open, self._names, limit - len(claimed))
+        """What is ready; before it now and then a share of what is parked, which no backlog may hold up for ever."""
+        claimed = [] if alone or time.monotonic() < self._parked_from else self._claim_parked(max(1, limit // 4))
+        if len(claimed) < limit:
+            claimed += self._messages.claim(self.worker_id, self._order.next(), limit - len(claimed), alone=alone)
+        if len(claimed) < limit and self._parked and not alone:
+            claimed += self._claim_parked(limit - len(claimed))
         return claimed
+
+    def _claim_parked(self, limit: int) -> list[Claimed]:
+        found = self._messages.claim_parked(self.worker_id, self._order.open, self._names, limit)
+        self._parked = len(found) == limit
+        self._parked_from = time.monotonic() + PARKED_EVERY
+        return found
 
     def _delivery(self, message: Claimed, now: float) -> Delivery:
         id, uuid, queue, body, claims, crashes, suspect, waited = message

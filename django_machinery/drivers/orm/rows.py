@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 import msgspec
-from django.utils import timezone
 
 from django_machinery.models import Message
+from django_machinery.models.clock import aware
 from django_machinery.models.sql.rows import NewMessage, NewTask, Step
 from django_machinery.protocol import headers
 from django_machinery.protocol.codec import Limits, encode_signature
@@ -95,8 +95,3 @@ def results_of(text: str | None) -> tuple[TaskResult, ...] | None:
 def time_text(moment: datetime) -> str:
     """A stored time as it travels."""
     return format_time(aware(moment))
-
-
-def aware(moment: datetime) -> datetime:
-    """A stored time with its offset; with USE_TZ = False it is in the project's time zone."""
-    return timezone.make_aware(moment) if timezone.is_naive(moment) else moment

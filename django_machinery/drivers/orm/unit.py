@@ -15,7 +15,7 @@ from django_machinery.exceptions import BackendError, BackendRefused, BackendUna
 from django_machinery.models import Message, TaskState
 from django_machinery.protocol.states import FAILURE, FINAL
 from django_machinery.seams.backend import StateChange
-from django_machinery.seams.unit import Bury, Outcome, Publish, Unit, Verdict
+from django_machinery.seams.unit import Bury, Note, Outcome, Publish, Unit, Verdict
 
 if TYPE_CHECKING:
     from django_machinery.drivers.orm.consumer import OrmConsumer
@@ -39,13 +39,13 @@ class OrmUnit(Unit):
         self._messages = Message.objects.db_manager(alias)
         self._tasks = TaskState.objects.db_manager(alias)
 
-    def commit(self, outcomes: Sequence[Outcome], notes: Sequence[StateChange] = ()) -> list[Verdict]:
+    def commit(self, outcomes: Sequence[Outcome], notes: Sequence[Note] = ()) -> list[Verdict]:
         if not outcomes and not notes:
             return []
         with translated(self._alias, BackendUnavailable, BackendError, BackendRefused):
             return retried(self._alias, lambda: self._commit(outcomes, notes))
 
-    def _commit(self, outcomes: Sequence[Outcome], notes: Sequence[StateChange]) -> list[Verdict]:
+    def _commit(self, outcomes: Sequence[Outcome], notes: Sequence[Note]) -> list[Verdict]:
         if self._conclude(outcomes, notes) or self._write_all(outcomes, notes):
             return [Verdict.COMMITTED] * len(outcomes)
         with transaction.atomic(using=self._alias):
@@ -54,14 +54,14 @@ class OrmUnit(Unit):
             self._write([outcome for outcome, verdict in pairs if verdict is Verdict.COMMITTED], notes)
         return verdicts
 
-    def _conclude(self, outcomes: Sequence[Outcome], notes: Sequence[StateChange]) -> bool:
+    def _conclude(self, outcomes: Sequence[Outcome], notes: Sequence[Note]) -> bool:
         """The short way, for tasks whose end touches nothing but themselves, as most do."""
         steps = [step(outcome.change) for outcome in outcomes if outcome.change is not None and _is_plain(outcome)]
         if notes or len(steps) < len(outcomes) or connections[self._alias].in_atomic_block:
             return False
         return self._messages.conclude(self._consumer.worker_id, _fences(outcomes), steps)
 
-    def _write_all(self, outcomes: Sequence[Outcome], notes: Sequence[StateChange]) -> bool:
+    def _write_all(self, outcomes: Sequence[Outcome], notes: Sequence[Note]) -> bool:
         try:
             with transaction.atomic(using=self._alias):
                 self._write(outcomes, notes)
@@ -69,16 +69,20 @@ class OrmUnit(Unit):
             return False
         return True
 
-    def _write(self, outcomes: Sequence[Outcome], notes: Sequence[StateChange]) -> None:
+    def _write(self, outcomes: Sequence[Outcome], notes: Sequence[Note]) -> None:
         if self._messages.settle(self._consumer.worker_id, _fences(outcomes)) < len(outcomes):
             raise NotAllWon
         self._lock_abandoned(outcomes)
         changes = [outcome.change for outcome in outcomes if outcome.change is not None]
         if notes:
-            ended = {change.uuid for change in changes}
-            self._writer.note([note for uuid, note in _last(notes).items() if uuid not in ended])
+            self._note(notes, {change.uuid for change in changes})
         self._writer.step(changes)
         self._follow_up(outcomes, changes)
+
+    def _note(self, notes: Sequence[Note], ended: set[str]) -> None:
+        held = self._messages.held(self._consumer.worker_id, [_fence(note) for note in notes])
+        last = {note.uuid: note.change for note in notes if _fence(note) in held}
+        self._writer.note([change for uuid, change in last.items() if uuid not in ended])
 
     def _judge(self, outcomes: Sequence[Outcome]) -> list[Verdict]:
         held = self._messages.held(self._consumer.worker_id, _fences(outcomes))
@@ -129,8 +133,8 @@ class OrmUnit(Unit):
         return [signature for signature in signatures if signature.uuid not in sent]
 
 
-def _fence(outcome: Outcome) -> Fence:
-    return outcome.delivery.handle, outcome.delivery.claim
+def _fence(of: Outcome | Note) -> Fence:
+    return of.delivery.handle, of.delivery.claim
 
 
 def _fences(outcomes: Sequence[Outcome]) -> list[Fence]:
@@ -149,10 +153,6 @@ def _is_plain(outcome: Outcome) -> bool:
         and outcome.burial is None
         and not outcome.abandoned
     )
-
-
-def _last(notes: Sequence[StateChange]) -> dict[str, StateChange]:
-    return {note.uuid: note for note in notes}
 
 
 def _verdict(outcome: Outcome, held: set[Fence], still_open: set[str]) -> Verdict:

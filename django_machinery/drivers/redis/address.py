@@ -121,7 +121,14 @@ def _host(text: str, default_port: int) -> Host:
     name, _, port = text.rpartition(":") if ":" in text and not text.endswith("]") else (text, "", "")
     if not name.strip("[]"):
         raise ValueError("a host is missing")
-    return name.strip("[]"), _number(port or str(default_port))
+    return name.strip("[]"), _port(port) if port else default_port
+
+
+def _port(text: str) -> int:
+    port = _number(text)
+    if not 0 < port < 2**16:
+        raise ValueError(f"{text} is not a port: 1 to 65535")
+    return port
 
 
 def _number(text: str) -> int:

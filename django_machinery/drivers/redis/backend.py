@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from heapq import nlargest
 from operator import attrgetter
@@ -72,14 +72,18 @@ class RedisBackend(ResultBackend):
 
     def wait(self, uuids: Sequence[str], timeout: float) -> list[TaskState | None]:
         deadline = time.monotonic() + timeout
-        away_since = None
+        answered = time.monotonic()
+
+        def there() -> None:
+            nonlocal answered
+            answered = time.monotonic()
+
         while True:
             try:
-                return self._wait(uuids, deadline)
+                return self._wait(uuids, deadline, there)
             except BackendUnavailable:
                 now = time.monotonic()
-                away_since = away_since or now
-                if now >= deadline or now - away_since > OUTAGE:
+                if now >= deadline or now - answered > OUTAGE:
                     raise
             time.sleep(min(PAUSE, max(0.0, deadline - now)))
 
@@ -116,7 +120,7 @@ class RedisBackend(ResultBackend):
         parts = [changes] if self._client.one_slot else [[change] for change in changes]
         programs = []
         for part in filter(None, parts):
-            programs.append(Program(self._keep))
+            programs.append(Program(self._keep, self.config.limits))
             add_states(programs[-1], part)
         replies = self._client.calls([(program.key, program.command) for program in programs])
         return [result for reply in replies for result in reply]
@@ -147,20 +151,21 @@ class RedisBackend(ResultBackend):
         except DecodeError:
             return None
 
-    def _wait(self, uuids: Sequence[str], deadline: float) -> list[TaskState | None]:
+    def _wait(self, uuids: Sequence[str], deadline: float, there: Callable[[], None]) -> list[TaskState | None]:
+        """Calls `there` whenever Redis has answered."""
         states = dict(zip(uuids, self.get_states(uuids), strict=True))
         if not _unfinished(states):
             return [states[uuid] for uuid in uuids]
         with self._watches.open() as watch:
             changed = _unfinished(states)
-            while changed:
+            while True:
                 states.update(zip(changed, map(self._state, watch.read(changed)), strict=True))
+                there()
                 left = deadline - time.monotonic()
                 unfinished = _unfinished(states)
                 if left <= 0 or not unfinished:
-                    break
-                changed = watch.changed(unfinished, left) or unfinished
-            return [states[uuid] for uuid in uuids]
+                    return [states[uuid] for uuid in uuids]
+                changed = watch.changed(unfinished, left)
 
 
 def _unfinished(states: dict[str, TaskState | None]) -> list[str]:

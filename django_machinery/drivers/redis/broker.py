@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 _PURGE = Script("purge")
 
-Batch = tuple[list["StateChange"], list["Signature"]]
-"""States, and the messages that go with them."""
+Batch = tuple[list["StateChange"], list[tuple["Lane", bytes]]]
+"""States, and the messages that go with them, each with where it goes."""
 
 
 class RedisBroker(Broker):
@@ -53,7 +53,7 @@ class RedisBroker(Broker):
         self.client = open_client(url, config, BROKER)
         self.store = self.client.address.store
         self.supports_priority = config.redis_priorities  # type: ignore[misc]
-        self.keep = lifetime(config)
+        self._keep = lifetime(config)
         self._lanes = Lanes(config.redis_delayed_tasks_key, has_priorities=config.redis_priorities)
         self._leases = Leases(self.client, config.lease)
         self._delays = Delays(self.client, self._lanes, config.redis_delayed_tasks_key, config)
@@ -67,7 +67,7 @@ class RedisBroker(Broker):
         batch: Batch | None = getattr(self._collected, "batch", None)
         if batch is not None:
             batch[0].extend(changes)
-            batch[1].extend(signatures)
+            batch[1].extend(self._encoded(signatures))
         elif self.store is not None and backend.store == self.store:
             self._write(changes, signatures)
         else:
@@ -83,9 +83,9 @@ class RedisBroker(Broker):
         finally:
             self._collected.batch = None
 
-    def lane(self, signature: Signature) -> Lane:
-        """Where a message goes now."""
-        return self._lanes.of(signature)
+    def program(self) -> Program:
+        """An empty one, for states and messages as this broker's settings want them."""
+        return Program(self._keep, self.config.limits)
 
     def consumer(self, queues: Sequence[str], names: Collection[str], token: str) -> Consumer:
         return RedisConsumer(self.client, [queue_keys(queue) for queue in queues], token, self.config)
@@ -99,14 +99,17 @@ class RedisBroker(Broker):
     def renew(self, tokens: Collection[str]) -> set[str]:
         return self._leases.renew(tokens)
 
-    def reclaim(self, token: str) -> int:
-        return self._leases.reclaim(token)
+    def reclaim(self, token: str, *, blame: bool = True) -> int:
+        return self._leases.reclaim(token, blame=blame)
 
     def resign(self, token: str) -> None:
         self._leases.resign(token)
 
     def sweep(self) -> int:
         return self._leases.sweep()
+
+    def next_due(self) -> float | None:
+        return self._delays.next_due()
 
     def promote(self) -> int:
         return self._delays.promote()
@@ -153,7 +156,7 @@ class RedisBroker(Broker):
         return priority_messages(self.config)
 
     def _write(self, changes: Sequence[StateChange], signatures: Sequence[Signature]) -> None:
-        sent = [(self._lanes.of(signature), encode_signature(signature)) for signature in signatures]
+        sent = self._encoded(signatures)
         if self.client.one_slot and len(changes) + len(sent) <= CHUNK:
             self._write_at_once(changes, sent)
             return
@@ -162,8 +165,12 @@ class RedisBroker(Broker):
         for start in range(0, len(sent), CHUNK):
             self._send(sent[start : start + CHUNK])
 
+    def _encoded(self, signatures: Sequence[Signature]) -> list[tuple[Lane, bytes]]:
+        limits = self.config.limits
+        return [(self._lanes.of(signature), encode_signature(signature, limits)) for signature in signatures]
+
     def _write_at_once(self, changes: Sequence[StateChange], sent: Sequence[tuple[Lane, bytes]]) -> None:
-        program = Program(self.keep)
+        program = self.program()
         add_states(program, changes)
         _add_messages(program, sent)
         if program.items:
@@ -177,7 +184,7 @@ class RedisBroker(Broker):
             parts.setdefault("" if self.client.one_slot else lane.key, []).append((lane, body))
         programs = []
         for part in parts.values():
-            programs.append(Program(self.keep))
+            programs.append(self.program())
             _add_messages(programs[-1], part)
         self.client.calls([(program.key, program.command) for program in programs])
 

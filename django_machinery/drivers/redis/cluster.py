@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from redis.crc import key_slot
 
 from django_machinery.drivers.redis.client import Client
 from django_machinery.drivers.redis.errors import translated
-from django_machinery.drivers.redis.pool import Pool, exchange, send
+from django_machinery.drivers.redis.pool import LOST, Pool, exchange, send
 from django_machinery.drivers.redis.script import Command
 
 if TYPE_CHECKING:
@@ -41,10 +41,7 @@ class ClusterClient(Client):
 
     def place(self, key: str) -> Host:
         slot = key_slot(key.encode())
-        host = self._slots.get(slot)
-        if host is None:
-            self._find_slots()
-            host = self._slots.get(slot)
+        host = self._slots.get(slot) or self._find_slots().get(slot)
         if host is None:
             raise redis.exceptions.ClusterDownError(f"no node serves the slot {slot}")
         return host
@@ -60,8 +57,8 @@ class ClusterClient(Client):
 
     def _all_pools(self) -> Sequence[Pool]:
         with translated(self.errors):
-            self._find_slots()
-        return [self._pool_of(host) for host in dict.fromkeys(self._slots.values())]
+            slots = self._find_slots()
+        return [self._pool_of(host) for host in dict.fromkeys(slots.values())]
 
     def _exchange(self, commands: Sequence[tuple[str, Command]]) -> list[Any]:
         replies: list[Any] = [None] * len(commands)
@@ -84,12 +81,12 @@ class ClusterClient(Client):
         with ExitStack() as connections:
             for host, part in parts.items():
                 pool, batch = self._pool_of(host), [commands[index][1] for index in part]
-                with self._watching(host):
+                with _watching(pool):
                     connection = connections.enter_context(_borrowed(pool))
                     send(connection, batch)
-                sent.append((host, part, partial(pool.read, connection, batch)))
-            for host, part, read in sent:
-                with self._watching(host):
+                sent.append((pool, part, partial(pool.read, connection, batch)))
+            for pool, part, read in sent:
+                with _watching(pool):
                     for index, reply in zip(part, read(), strict=True):
                         replies[index] = reply
 
@@ -103,31 +100,25 @@ class ClusterClient(Client):
                 if not isinstance(replies[index], _ASTRAY):
                     indexes.remove(index)
 
-    @contextmanager
-    def _watching(self, host: Host) -> Iterator[None]:
-        """Forget where slots are when this node cannot be reached: another may have taken over."""
-        try:
-            yield
-        except (redis.ConnectionError, redis.TimeoutError, redis.ReadOnlyError, OSError):
+    def _lose(self, host: Host) -> None:
+        """A node does not answer: another may have taken over its slots, and is rather asked where they are."""
+        with self._lock:
             self._slots = {}
-            with suppress(ValueError):
-                self._hosts.remove(host)
-                self._hosts.append(host)
-            raise
+            self._hosts = [*(other for other in self._hosts if other != host), host]
 
-    def _find_slots(self) -> None:
+    def _find_slots(self) -> dict[int, Host]:
         """Ask the nodes, one after the other, who has which slots. Raises redis.ConnectionError."""
         for host in list(self._hosts):
             try:
                 (reply,) = self._pool_of(host).exchange([("CLUSTER", "SLOTS")])
             except (redis.RedisError, OSError):
+                self._lose(host)
                 continue
             if isinstance(reply, list) and reply:
-                self._learn(host, reply)
-                return
+                return self._learn(host, reply)
         raise redis.ConnectionError("no node of the Cluster can be reached")
 
-    def _learn(self, asked: Host, reply: list[Any]) -> None:
+    def _learn(self, asked: Host, reply: list[Any]) -> dict[int, Host]:
         slots: dict[int, Host] = {}
         for first, last, master, *_ in reply:
             host = (master[0].decode() if master[0] else asked[0], int(master[1]))
@@ -136,12 +127,24 @@ class ClusterClient(Client):
             self._slots = slots
             known = dict.fromkeys([asked, *slots.values(), *self._hosts])
             self._hosts = list(known)
+        return slots
 
     def _pool_of(self, host: Host) -> Pool:
         with self._lock:
             if host not in self._pools:
-                self._pools[host] = Pool(lambda: self.connector.connect_to(host), self.connector.bounds)
+                connect, lost = partial(self.connector.connect_to, host), partial(self._lose, host)
+                self._pools[host] = Pool(connect, self.connector.bounds, lost)
             return self._pools[host]
+
+
+@contextmanager
+def _watching(pool: Pool) -> Iterator[None]:
+    """Tell the pool when its node cannot be reached."""
+    try:
+        yield
+    except LOST:
+        pool.lose()
+        raise
 
 
 @contextmanager

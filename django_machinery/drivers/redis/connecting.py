@@ -12,7 +12,7 @@ from redis.connection import AbstractConnection, Connection, SSLConnection, Unix
 from redis.retry import Retry
 
 from django_machinery.drivers.redis.address import Topology
-from django_machinery.drivers.redis.pool import Bounds, exchange
+from django_machinery.drivers.redis.pool import LOST, Bounds, exchange
 
 if TYPE_CHECKING:
     from django_machinery.conf import ServerConfig
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 SHORTEST_TIMEOUT = 2.0
 """Seconds: a lease may be shorter than what a busy server takes to answer."""
+SENTINEL_TIMEOUT = 1.0
+"""Seconds after which the next Sentinel is asked: all know the same, and have little to do."""
 
 
 class Connector:
@@ -28,6 +30,8 @@ class Connector:
     def __init__(self, address: Address, config: ServerConfig) -> None:
         self._address = address
         self._config = config
+        self._sentinels = address.hosts
+        """In the order in which they are asked: those that were of no use come last."""
         # A connection that died unseen must be given up before the lease that is renewed over it runs out.
         patience = max(config.lease / 2, SHORTEST_TIMEOUT)
         self.timeout = min(max(config.redis_read_timeout, config.redis_write_timeout), patience)
@@ -61,22 +65,40 @@ class Connector:
         return self._open(host, db=self._address.db, **self._credentials)
 
     def _connect_to_master(self) -> AbstractConnection:
-        connection = self.connect_to(self._find_master())
-        (role,) = exchange(connection, [("ROLE",)])
-        if isinstance(role, Exception) or role[0] != b"master":
-            connection.disconnect()
-            raise redis.ConnectionError(f"the Sentinels name a master of {self._address.master_name} that is none yet")
+        sentinel, host = self._find_master()
+        try:
+            connection = self.connect_to(host)
+            try:
+                self._require_master(connection)
+            except BaseException:
+                connection.disconnect()
+                raise
+        except LOST:
+            self._ask_last(sentinel)  # it may be the one that has not heard of a new master
+            raise
         return connection
 
-    def _find_master(self) -> Host:
-        for sentinel in self._address.hosts:
+    def _require_master(self, connection: AbstractConnection) -> None:
+        (role,) = exchange(connection, [("ROLE",)])
+        if isinstance(role, Exception) or role[0] != b"master":
+            raise redis.ConnectionError(f"the Sentinels name a master of {self._address.master_name} that is none yet")
+
+    def _find_master(self) -> tuple[Host, Host]:
+        """A Sentinel, and the master that it names."""
+        for sentinel in self._sentinels:
             with suppress(redis.RedisError, OSError):
                 if found := self._ask(sentinel):
-                    return found
+                    return sentinel, found
+            self._ask_last(sentinel)
         raise redis.ConnectionError(f"no Sentinel knows a master of {self._address.master_name}")
 
+    def _ask_last(self, sentinel: Host) -> None:
+        self._sentinels = (*(other for other in self._sentinels if other != sentinel), sentinel)
+
     def _ask(self, sentinel: Host) -> Host | None:
-        connection = self._open(sentinel, password=self._config.redis_sentinel_password or None)
+        patience = min(self.timeout, SENTINEL_TIMEOUT)
+        timeouts = {"socket_timeout": patience, "socket_connect_timeout": patience}
+        connection = self._open(sentinel, password=self._config.redis_sentinel_password or None, **timeouts)
         try:
             question = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._address.master_name)
             (found,) = exchange(connection, [question])
@@ -85,7 +107,7 @@ class Connector:
             connection.disconnect()
 
     def _open(self, host: Host, **options: Any) -> AbstractConnection:
-        options |= {"host": host[0], "port": host[1], "socket_keepalive": True, **self._options}
+        options = {"host": host[0], "port": host[1], "socket_keepalive": True, **self._options, **options}
         if not self._address.tls:
             return _opened(Connection, **options)
         config = self._config

@@ -139,6 +139,10 @@ class RedisConsumer(Consumer):
         )
         self.forget(deliveries)
 
+    def holds(self, deliveries: Sequence[Delivery]) -> list[bool]:
+        places = [self.place(delivery) for delivery in deliveries]
+        return [bool(held) for held in self._client.calls([(key, ("HEXISTS", key, field)) for key, field in places])]
+
     def close(self) -> None:
         self._waiter.close()
         self._held.clear()

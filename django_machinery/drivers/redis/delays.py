@@ -26,7 +26,7 @@ PAGE = 1000
 PUT_OFF = 5 * 10**9
 """Nanoseconds that a message is put off while it is moved in a Cluster: a crash in between repeats it after that."""
 
-_DUE, _PROMOTE = Script("due"), Script("bell", "promote")
+_DUE, _NEXT_DUE, _PROMOTE = Script("due"), Script("next_due"), Script("bell", "promote")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -38,6 +38,16 @@ class Delays:
         self._config = config
         self._period = (config.redis_delayed_tasks_poll_period or 0) / 1000
         self._next = 0.0
+
+    def next_due(self) -> float | None:
+        """See `Broker.next_due`; with REDIS_DELAYED_TASKS_POLL_PERIOD not sooner than that is over."""
+        if (rest := self._next - time.monotonic()) > 0:
+            return rest
+        nanoseconds = self._client.call(self._key, _NEXT_DUE([self._key]))
+        due = None if nanoseconds is None else float(nanoseconds) / 1e9
+        if due is None or due > 0:
+            self._next = time.monotonic() + self._period
+        return due
 
     def promote(self) -> int:
         """Move all that are due, oldest first; how many. Sooner than REDIS_DELAYED_TASKS_POLL_PERIOD, none."""

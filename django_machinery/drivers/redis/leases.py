@@ -37,9 +37,9 @@ class Leases:
         held = self._client.call(LEASES, _RENEW([LEASES], self._lease, *ordered)) if ordered else []
         return {token for token, is_held in zip(ordered, held, strict=True) if is_held}
 
-    def reclaim(self, token: str) -> int:
+    def reclaim(self, token: str, *, blame: bool) -> int:
         self._lose(token)
-        count = self._reclaim([(keys, token) for keys in self._queues()], {})
+        count = self._reclaim([(keys, token) for keys in self._queues()], {}, blame=blame)
         self._unpark_forsaken()
         return count
 
@@ -90,7 +90,7 @@ class Leases:
         found = self._client.calls([(keys.queue, ("SMEMBERS", keys.holders)) for keys in queues])
         return [(keys, token.decode()) for keys, tokens in zip(queues, found, strict=True) for token in tokens]
 
-    def _reclaim(self, holders: Sequence[Holder], ages: dict[str, int]) -> int:
+    def _reclaim(self, holders: Sequence[Holder], ages: dict[str, int], *, blame: bool = True) -> int:
         """`ages`: milliseconds since the leases ended, -2 where that is forgotten; a token without one ends now."""
         lengths = self._client.calls([(keys.queue, ("HLEN", keys.held(token))) for keys, token in holders])
         totals: dict[str, int] = {}
@@ -99,7 +99,7 @@ class Leases:
         commands = []
         for keys, token in holders:
             age = ages.get(token, 0)
-            flags = (int(totals[token] == 1), int(age == -2 or age > ON_ITS_WAY))
+            flags = (int(blame and totals[token] == 1), int(age == -2 or age > ON_ITS_WAY))
             places = (keys.held(token), keys.landing(token), keys.queue, keys.suspects, keys.holders)
             commands.append((keys.queue, _RECLAIM(places, token, *flags)))
         return sum(self._client.calls(commands))

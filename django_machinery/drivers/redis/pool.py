@@ -17,6 +17,9 @@ from redis.connection import AbstractConnection
 
 from django_machinery.drivers.redis.script import Command, with_source
 
+LOST = (redis.ConnectionError, redis.TimeoutError, OSError)
+"""Errors after which a connection is of no use."""
+
 _pack: Callable[..., bytes] = hiredis.pack_command
 
 
@@ -36,9 +39,15 @@ class Bounds:
 class Pool:
     """Thread-safe, and safe to be inherited by a fork. Raises what redis-py raises."""
 
-    def __init__(self, connect: Callable[[], AbstractConnection], bounds: Bounds) -> None:
+    def __init__(
+        self, connect: Callable[[], AbstractConnection], bounds: Bounds, lost: Callable[[], None] = lambda: None
+    ) -> None:
+        """`lost` is called when a connection has died."""
         self.connect = connect
         """A new connection, for the caller alone."""
+        self.losses = 0
+        """How often a connection has died: those that were opened before the last time are not to be trusted."""
+        self._lost = lost
         self._bounds = bounds
         self._idle: deque[tuple[float, AbstractConnection]] = deque()
         self._active = threading.BoundedSemaphore(bounds.max_active) if bounds.max_active else None
@@ -50,6 +59,10 @@ class Pool:
         try:
             send(connection, commands)
             replies = self.read(connection, commands)
+        except LOST:
+            self.drop(connection)
+            self.lose()
+            raise
         except BaseException:
             self.drop(connection)
             raise
@@ -63,7 +76,7 @@ class Pool:
             if isinstance(reply, redis.exceptions.NoScriptError):
                 replies[index] = reply = exchange(connection, [with_source(commands[index])])[0]
             if isinstance(reply, redis.ResponseError) and "READONLY" in str(reply):
-                self.close()  # the master has become a replica: connect anew, to whoever is the master now
+                self.lose()  # the master has become a replica: connect anew, to whoever is the master now
                 raise redis.ReadOnlyError(str(reply))
         return replies
 
@@ -85,6 +98,12 @@ class Pool:
     def drop(self, connection: AbstractConnection) -> None:
         connection.disconnect()
         self._end_permission()
+
+    def lose(self) -> None:
+        """A connection has died: so have the idle ones, as a rule, which would cost each caller a timeout."""
+        self.losses += 1
+        self.close()
+        self._lost()
 
     def close(self) -> None:
         """Close what is idle."""

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from django_machinery.drivers.redis.script import Command, Script, Word
-from django_machinery.protocol.codec import encode_state
+from django_machinery.protocol.codec import DEFAULT_LIMITS, Limits, encode_state
 from django_machinery.protocol.json_text import encode_string, encoder, escape
 from django_machinery.protocol.states import PENDING, STATES, TaskState
 from django_machinery.protocol.times import ZERO_TIME, now_text
@@ -31,11 +31,12 @@ _is_plain = re.compile(r"[\w:.-]*", re.ASCII).fullmatch
 
 
 class Program:
-    """Collects items; `command` is what Redis runs. `keep`: seconds that states are kept."""
+    """Collects items; `command` is what Redis runs. `keep`: seconds that states are kept, each within `limits`."""
 
-    def __init__(self, keep: int) -> None:
+    def __init__(self, keep: int, limits: Limits = DEFAULT_LIMITS) -> None:
         self.items = 0
         self._keep = keep
+        self._limits = limits
         self._states: list[Word] = []
         self._places: dict[str, int] = {}
         """Key of a hash, list, sorted set or counter -> its index among those, from 1."""
@@ -65,7 +66,7 @@ class Program:
         uuid = signature.uuid
         name = _name(signature.name) if _is_plain(uuid) else _head(uuid, signature.name)
         self._states.append(uuid)
-        self._args += (name, _body(change))
+        self._args += (name, _body(change, self._limits))
         self._modes += _mode(change)
 
     def message(self, lane: Lane, body: bytes) -> None:
@@ -117,13 +118,13 @@ def _name(name: str) -> bytes:
     return encode_string(name)
 
 
-def _body(change: StateChange) -> bytes:
+def _body(change: StateChange, limits: Limits) -> bytes:
     """What a state says between its name and its time."""
     if change.results is None and not change.error:
         return _BARE[change.state]
     if change.error or len(results := escape(encoder.encode(change.results))) > SHORT:
         state = TaskState(state=change.state, results=change.results, error=change.error)
-        return encode_state(state)[_HEAD:-_TAIL]
+        return encode_state(state, limits)[_HEAD:-_TAIL]
     return b',"State":"%b","Results":%b,"Error":""' % (change.state.encode(), results)
 
 

@@ -10,17 +10,16 @@ from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
-from django_machinery.drivers.redis.program import LOST, OVERTAKEN, Program
-from django_machinery.drivers.redis.states import add_states
-from django_machinery.protocol.codec import encode_signature
+from django_machinery.drivers.redis.program import LOST, OVERTAKEN
 from django_machinery.protocol.states import FAILURE, SUCCESS
 from django_machinery.seams.backend import StateChange
-from django_machinery.seams.unit import Bury, OrderedUnit, Outcome, Publish, Verdict
+from django_machinery.seams.unit import Bury, Note, OrderedUnit, Outcome, Publish, Verdict
 
 if TYPE_CHECKING:
     from django_machinery.drivers.redis.client import Client
     from django_machinery.drivers.redis.consumer import RedisConsumer
     from django_machinery.drivers.redis.lanes import Lane
+    from django_machinery.drivers.redis.program import Program
     from django_machinery.protocol.signature import Signature
     from django_machinery.seams.backend import ResultBackend
 
@@ -28,21 +27,19 @@ _VERDICTS = {LOST: Verdict.FENCED, OVERTAKEN: Verdict.OVERTAKEN}
 
 
 class Post(Protocol):
-    """What a unit needs of its broker: where messages go, and what would be sent to it meanwhile."""
+    """What a unit needs of its broker: programs to write to it, and what would be sent to it meanwhile."""
 
     client: Client
-    keep: int
-    """Seconds that states are kept."""
 
-    def collecting(self) -> AbstractContextManager[tuple[list[StateChange], list[Signature]]]: ...
+    def program(self) -> Program: ...
 
-    def lane(self, signature: Signature) -> Lane: ...
+    def collecting(self) -> AbstractContextManager[tuple[list[StateChange], list[tuple[Lane, bytes]]]]: ...
 
 
 class GroupUnit(OrderedUnit):
     """An ordered unit that looks at each group once a batch, however many of its members the batch has."""
 
-    def commit(self, outcomes: Sequence[Outcome], notes: Sequence[StateChange] = ()) -> list[Verdict]:
+    def commit(self, outcomes: Sequence[Outcome], notes: Sequence[Note] = ()) -> list[Verdict]:
         self._completed: dict[str, bool] = {}
         return super().commit(outcomes, notes)
 
@@ -72,7 +69,7 @@ class RedisUnit(GroupUnit):
         self._broker = broker
         self._claims = consumer
 
-    def commit(self, outcomes: Sequence[Outcome], notes: Sequence[StateChange] = ()) -> list[Verdict]:
+    def commit(self, outcomes: Sequence[Outcome], notes: Sequence[Note] = ()) -> list[Verdict]:
         self._completed = {}
         verdicts = dict.fromkeys(range(len(outcomes)), Verdict.COMMITTED)
         self._bury_ours(outcomes, verdicts)
@@ -92,10 +89,12 @@ class RedisUnit(GroupUnit):
             else:
                 verdicts[index] = Verdict.FENCED
 
-    def _write(self, outcomes: Sequence[Outcome], verdicts: dict[int, Verdict], notes: Sequence[StateChange]) -> None:
+    def _write(self, outcomes: Sequence[Outcome], verdicts: dict[int, Verdict], notes: Sequence[Note]) -> None:
         """Outcomes as a whole; of members of chords their states."""
-        program = Program(self._broker.keep)
-        add_states(program, notes)
+        program = self._broker.program()
+        for note in notes:
+            program.item(*self._claims.place(note.delivery), decides=True)
+            program.state(note.change)
         told = []
         for index, outcome in enumerate(outcomes):
             if verdicts[index] is Verdict.COMMITTED and not (_is_of_chord(outcome) and outcome.change is None):
@@ -105,7 +104,7 @@ class RedisUnit(GroupUnit):
 
     def _complete_members(self, outcomes: Sequence[Outcome], verdicts: dict[int, Verdict]) -> None:
         """What is left of members of chords whose states are stored."""
-        program = Program(self._broker.keep)
+        program = self._broker.program()
         told = [i for i, o in enumerate(outcomes) if verdicts[i] is Verdict.COMMITTED and _is_of_chord(o)]
         for index in told:
             outcome = outcomes[index]
@@ -126,7 +125,7 @@ class RedisUnit(GroupUnit):
         if outcome.retry is not None:
             messages.append(outcome.retry)
         changes: list[StateChange] = []
-        sent: list[Signature] = []
+        sent: list[tuple[Lane, bytes]] = []
         if messages:
             with self._broker.collecting() as (changes, sent):
                 self._publish(messages)
@@ -135,8 +134,8 @@ class RedisUnit(GroupUnit):
             changes += [StateChange(s, FAILURE, error=error, reason="parent") for s in outcome.abandoned]
         for change in changes:
             program.state(change)
-        for signature in sent:
-            program.message(self._broker.lane(signature), encode_signature(signature))
+        for lane, body in sent:
+            program.message(lane, body)
 
     def _run(self, program: Program, told: Sequence[int], verdicts: dict[int, Verdict], skip: int = 0) -> None:
         """`told`: the outcomes that the items after the first `skip` stand for."""

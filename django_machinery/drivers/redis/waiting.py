@@ -68,6 +68,8 @@ class Waiter:
 
     def _block(self, seconds: float) -> bool:
         """Whether a message came or somebody rang."""
+        if any(line.is_doubtful for line in self._lines):
+            self._close_lines()
         if not self._lines:
             self._lines = [self._client.line(keys.queue) for keys, _ in self._sources]
         for line, source in zip(self._lines, self._sources, strict=True):
@@ -76,6 +78,8 @@ class Waiter:
             line.read()
         answered = [line for line in self._lines if line.has_more()] or self._poll(seconds)
         rang = self._rang(0.0)
+        if not answered and not rang:
+            self._lines[0].give_up()
         for line in self._lines:
             if line not in answered:
                 line.unblock()

@@ -6,9 +6,10 @@ import os
 import select
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from django_machinery.drivers.redis.errors import translated
 from django_machinery.exceptions import BackendUnavailable, StoreError
 
 if TYPE_CHECKING:
@@ -17,7 +18,11 @@ if TYPE_CHECKING:
     from django_machinery.drivers.redis.script import Command
 
 CHANNEL = "__redis__:invalidate"
+MESSAGE, PONG = b"message", b"pong"
+"""The kinds of what a subscriber is sent: news, and the answer to a PING."""
 MOST_IDLE = 8
+SILENCE = 2.0
+"""Seconds without news after which both ends of a watch are asked whether they are still there."""
 SHORTEST, LONGEST, SHARE = 0.005, 1.0, 0.1
 """Where Redis does not track: seconds between two looks, which are this share of the time waited so far."""
 
@@ -44,15 +49,17 @@ class Watches:
             self._idle.pop(0).close()
 
     def close(self) -> None:
-        while self._idle:
-            self._idle.pop().close()
+        with suppress(IndexError):
+            while True:
+                self._idle.pop().close()
 
     def _take(self) -> Watch:
-        while self._idle:
-            watch = self._idle.pop()
-            if watch.pid == os.getpid() and watch.is_alive():
-                return watch
-            watch.close()
+        with suppress(IndexError):
+            while True:
+                watch = self._idle.pop()
+                if watch.pid == os.getpid() and watch.is_alive():
+                    return watch
+                watch.close()
         return Watch(self._client)
 
 
@@ -68,8 +75,9 @@ class Watch:
     def read(self, keys: Sequence[str]) -> list[bytes | None]:
         """The values. From now on `changed` tells when one of them is written."""
         parts: dict[object, list[str]] = {}
-        for key in keys:
-            parts.setdefault(self._client.place(key), []).append(key)
+        with translated(self._client.errors):
+            for key in keys:
+                parts.setdefault(self._client.place(key), []).append(key)
         found: dict[str, bytes | None] = {}
         for place, part in parts.items():
             if place not in self._pairs:
@@ -78,15 +86,22 @@ class Watch:
         return [found[key] for key in keys]
 
     def changed(self, keys: Iterable[str], timeout: float) -> list[str]:
-        """Those of the keys that may have been written since they were read, once there is one; [] after `timeout`."""
+        """Those of the keys that may have been written since they were read.
+
+        [] when there is no news of them within `timeout`, or for a while: then Redis has answered that it is there.
+        """
         if not all(pair.is_tracking for pair in self._pairs.values()):
             waited = time.monotonic() - self._began
             time.sleep(min(timeout, LONGEST, max(SHORTEST, SHARE * waited)))
             return list(keys)
-        listeners = [pair.listener for pair in self._pairs.values()]
         written: set[str] | None = set()
-        for listener in _readable(listeners, timeout):
-            written = _merge(written, _written(listener))
+        listeners = [pair.listener for pair in self._pairs.values()]
+        if ready := _readable(listeners, min(timeout, SILENCE)):
+            for listener in ready:
+                written = _merge(written, _written(listener))
+        elif timeout > SILENCE:
+            for pair in self._pairs.values():
+                written = _merge(written, pair.ping())
         return [key for key in keys if written is None or key in written]
 
     def rest(self) -> None:
@@ -123,6 +138,16 @@ class _Pair:
         self._is_resting = False
         return replies[1:] if starts else replies
 
+    def ping(self) -> set[str] | None:
+        """The keys that were written after all; None: all may have been. Raises `BackendUnavailable` from a dead line.
+
+        A connection that the network has forgotten, or whose server hangs, says nothing by itself.
+        """
+        for line in (self.listener, self._reader):
+            line.send([("PING",)])
+        self._reader.read()
+        return _written(self.listener, until=PONG)
+
     def rest(self) -> None:
         if self.is_tracking and not self._is_resting:
             self._reader.send([("CLIENT", "TRACKING", "OFF")])
@@ -130,6 +155,8 @@ class _Pair:
             self._is_resting = True
 
     def is_alive(self) -> bool:
+        if self._reader.is_doubtful or self.listener.is_doubtful:
+            return False
         try:
             return not self._reader.has_more() and self.listener.has_more() is not None
         except StoreError:
@@ -144,8 +171,9 @@ class _Pair:
         try:
             self.listener.send([("SUBSCRIBE", CHANNEL)])
             self.listener.read()
-            self._reader.send([("CLIENT", "TRACKING", "OFF")])
-            self._reader.read()
+            for command in (("CLIENT", "TRACKING", "OFF"), ("PING",)):
+                self._reader.send([command])
+                self._reader.read()
         except BackendUnavailable:
             raise
         except StoreError:
@@ -163,14 +191,14 @@ def _readable(lines: Sequence[Line], timeout: float) -> list[Line]:
     return [line for line in lines if line.fileno() in found]
 
 
-def _written(listener: Line) -> set[str] | None:
-    """The keys that the messages name; None: all may have been."""
+def _written(listener: Line, until: bytes = b"") -> set[str] | None:
+    """The keys that the messages name, of those that are there or up to one of the kind `until`; None: all may be."""
     written: set[str] | None = set()
     while True:
-        message = listener.read()
-        named = message[2]
-        written = _merge(written, None if named is None else {key.decode() for key in named})
-        if not listener.has_more():
+        kind, *_, named = listener.read()
+        if kind == MESSAGE:
+            written = _merge(written, None if named is None else {key.decode() for key in named})
+        if kind == until or not (until or listener.has_more()):
             return written
 
 

@@ -11,9 +11,10 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
-from django_machinery import log
+from django_machinery import conf, log
 from django_machinery.management.subcommands.base import add_server, server_of
 from django_machinery.management.subcommands.kinds import count, count_or_zero, names, seconds
+from django_machinery.worker import console
 from django_machinery.worker.child import Child, Lifeline
 from django_machinery.worker.crew import Terms
 from django_machinery.worker.fetcher import Suspects
@@ -38,6 +39,7 @@ def add_arguments(parser: CommandParser) -> None:
 
 def handle(command: BaseCommand, options: Mapping[str, Any]) -> None:
     """Ends the process at once, without returning, when tasks may still run in it."""
+    conf.inherited()  # taken out of the environment even where the project's settings did not ask
     if settings.DEBUG or options["verbosity"] > 1:
         log.print_tasks(sys.stdout)
     terms = Terms(
@@ -50,12 +52,13 @@ def handle(command: BaseCommand, options: Mapping[str, Any]) -> None:
     )
     child = Child(server_of(options), terms, Lifeline(options["orders"], options["reports"]))
     status = child.run(drain=options["drain"], shutdown_timeout=options["shutdown_timeout"])
-    if status is not ExitStatus.DONE:
+    if status is ExitStatus.DONE:
+        console.flush()
+    else:
         _end_at_once(status)
 
 
 def _end_at_once(status: ExitStatus) -> None:
     logging.shutdown()
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
+    console.flush()
     os._exit(status)

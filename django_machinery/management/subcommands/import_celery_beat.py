@@ -27,5 +27,6 @@ def handle(command: BaseCommand, options: Mapping[str, Any]) -> None:
             command.stderr.write(f"not imported: {outcome.name}: {outcome.reason}")
         else:
             count += 1
-            command.stdout.write(f"imported: {outcome.name}: {outcome.spec}")
+            said = f"imported, but without {outcome.without}" if outcome.without else "imported"
+            command.stdout.write(f"{said}: {outcome.name}: {outcome.spec}")
     command.stdout.write(f"{count} imported, {refused} not.")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from argparse import ArgumentTypeError
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 
 def names(text: str) -> tuple[str, ...]:
@@ -45,6 +47,16 @@ def moment(text: str) -> datetime:
     if value.tzinfo is None:
         raise ArgumentTypeError(f"{text!r} has no offset: write {text}Z, or {text}+01:00")
     return value
+
+
+def touchable(text: str) -> Path:
+    """A file that can be touched, which this does not do."""
+    file = Path(text)
+    if file.is_dir():
+        raise ArgumentTypeError(f"{text!r} is a directory")
+    if not (os.access(file, os.W_OK) if file.exists() else os.access(file.parent, os.W_OK | os.X_OK)):
+        raise ArgumentTypeError(f"{text!r} cannot be written")
+    return file
 
 
 def _number(text: str, least: int) -> int:

@@ -23,7 +23,7 @@ def add_arguments(parser: CommandParser) -> None:
     add_server(parser)
     parser.add_argument("name", help="the task; it may be known only to another service")
     parser.add_argument(
-        "values", nargs="*", type=_json, metavar="VALUE", help="an argument as JSON: 1, true, '\"text\"'"
+        "values", nargs="*", default=[], type=_json, metavar="VALUE", help="an argument as JSON: 1, true, '\"text\"'"
     )
     parser.add_argument("--kwargs", type=_json_object, default={}, metavar="OBJECT", help="keyword arguments as JSON")
     parser.add_argument("--queue", help="instead of the task's own")

@@ -6,7 +6,6 @@ import sys
 from argparse import BooleanOptionalAction
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -18,11 +17,13 @@ from django_machinery import conf
 from django_machinery.conf import ServerConfig
 from django_machinery.exceptions import StoreError
 from django_machinery.management.subcommands.base import add_server, server_of
-from django_machinery.management.subcommands.kinds import count, count_or_zero, names, seconds
+from django_machinery.management.subcommands.kinds import count, count_or_zero, names, seconds, touchable
 from django_machinery.server import Server
+from django_machinery.worker import console
 from django_machinery.worker.crew import queues_of, threads_of
 from django_machinery.worker.plan import Plan
 from django_machinery.worker.reloading import watch_code
+from django_machinery.worker.stores import UNAVAILABLE
 from django_machinery.worker.supervisor import Supervisor
 
 HELP = "Run tasks, in child processes, until SIGTERM or SIGINT: the first lets tasks finish, the second ends them."
@@ -49,7 +50,7 @@ def add_arguments(parser: CommandParser) -> None:
         default=None,
         help="replace processes when code changes (default: DEBUG)",
     )
-    parser.add_argument("--heartbeat-file", type=Path, help="touch this while all processes consume")
+    parser.add_argument("--heartbeat-file", type=touchable, help="touch this while all processes consume")
 
 
 def handle(command: BaseCommand, options: Mapping[str, Any]) -> None:
@@ -58,7 +59,8 @@ def handle(command: BaseCommand, options: Mapping[str, Any]) -> None:
     server = server_of(options)
     _check_tables(command, server.config.database)
     plan = _plan(server, server.config, options)
-    supervisor = Supervisor(server, plan, lambda line: _print(command, line))
+    _check_stores(server, plan.queues[0])
+    supervisor = Supervisor(server, plan, lambda line: console.say(command.stdout, line))
     reload = settings.DEBUG if options["reload"] is None else options["reload"]
     if reload and not plan.drain:
         watch_code(supervisor.reload)
@@ -67,6 +69,8 @@ def handle(command: BaseCommand, options: Mapping[str, Any]) -> None:
         status = supervisor.run()
     except (StoreError, DatabaseError) as error:
         raise CommandError(str(error)) from error
+    finally:
+        console.flush()
     if status:
         sys.exit(status)
 
@@ -92,9 +96,19 @@ def _plan(server: Server, config: ServerConfig, options: Mapping[str, Any]) -> P
     )
 
 
-def _print(command: BaseCommand, line: str) -> None:
-    command.stdout.write(line)
-    command.stdout.flush()
+def _check_stores(server: Server, queue: str) -> None:
+    """Ask broker and result backend something: what refuses us now would do so in every process and thread."""
+    questions = (
+        (server.config.broker, lambda: server.broker.depth(queue)),
+        (server.config.result_backend, lambda: server.backend.get_states([queue])),
+    )
+    for url, ask in questions:
+        try:
+            ask()
+        except UNAVAILABLE:
+            pass  # it is waited for
+        except StoreError as error:
+            raise CommandError(f"{conf.redact(url)} refuses: {error}") from error
 
 
 def _check_tables(command: BaseCommand, database: str) -> None:
@@ -104,4 +118,4 @@ def _check_tables(command: BaseCommand, database: str) -> None:
         if "machinery" not in {app for app, _ in executor.loader.applied_migrations}:
             raise CommandError(f"The database {database!r} has no tables for the task queue: {cure}")
         if executor.migration_plan(executor.loader.graph.leaf_nodes("machinery")):
-            command.stderr.write(f"The tables of the task queue in {database!r} are not up to date: {cure}")
+            console.say(command.stderr, f"The tables of the task queue in {database!r} are not up to date: {cure}")

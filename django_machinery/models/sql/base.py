@@ -27,10 +27,11 @@ TASK_COLUMNS = (
     *("group_uuid", "group_index", "parent_uuid"),
 )
 _OUTBOX_DUE = """
-SELECT id, claims, body FROM machinery_message
+SELECT id, claims, body, uuid, name, queue FROM machinery_message
 WHERE status IN (1, 4) AND status = 4 AND relay_to = %s AND due_at <= {}
 ORDER BY due_at LIMIT %s {}
 """
+NEXT_DUE = "SELECT {} FROM machinery_message WHERE status IN (1, 4) AND status = 1 ORDER BY due_at LIMIT 1"
 CLAIMED_COLUMNS = ("id", "uuid", "queue", "body", "claims", "crashes", "suspect")
 
 
@@ -106,6 +107,10 @@ class Dialect:
 
     def promote(self, limit: int) -> list[str]:
         """Make delayed messages ready that are due, the longest due first; returns the queue of each."""
+        raise NotImplementedError
+
+    def next_due(self) -> float | None:
+        """Seconds until the next delayed message is due, 0 or less when one is; None: there is none."""
         raise NotImplementedError
 
     def transaction(self) -> AbstractContextManager[None]:

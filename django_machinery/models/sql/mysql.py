@@ -12,6 +12,7 @@ from django_machinery.models.sql.base import (
     CLAIMED_COLUMNS,
     FINAL_STATES,
     MESSAGE_COLUMNS,
+    NEXT_DUE,
     TASK_COLUMNS,
     Connection,
     Dialect,
@@ -128,6 +129,12 @@ class MySQL(Dialect):
             place = "(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, IF(%s, COALESCE(%s, {0}), NULL), '', '', '', '', {0})"
             _insert(self.connection, _STEP, place.format(now), "", values)
         return len(values)
+
+    def next_due(self) -> float | None:
+        until = f"TIMESTAMPDIFF(MICROSECOND, {self.clock()}, due_at)"
+        return next(
+            (microseconds / 1e6 for (microseconds,) in fetch(self.connection, NEXT_DUE.format(until), [])), None
+        )
 
     def promote(self, limit: int) -> list[str]:
         with self.transaction():

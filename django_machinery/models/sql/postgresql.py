@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import DataError
 
-from django_machinery.models.sql.base import CLAIMED_COLUMNS, FINAL_STATES, Dialect, execute, fetch
+from django_machinery.models.sql.base import CLAIMED_COLUMNS, FINAL_STATES, NEXT_DUE, Dialect, execute, fetch
 from django_machinery.models.sql.rows import Claimed, Fence, NewMessage, NewTask, Step
 
 # A batch travels as one text a column: the driver writes and the server reads that many times faster than an array.
@@ -178,6 +178,10 @@ class PostgreSQL(Dialect):
                 raise
             return False
         return True
+
+    def next_due(self) -> float | None:
+        until = "EXTRACT(epoch FROM due_at - statement_timestamp())::float8"
+        return next((seconds for (seconds,) in fetch(self.connection, NEXT_DUE.format(until), [])), None)
 
     def promote(self, limit: int) -> list[str]:
         return [queue for (queue,) in fetch(self.connection, _PROMOTE, [limit])]

@@ -76,6 +76,9 @@ class OutboxRow(NamedTuple):
     claims: int
     """Changes when the row is written again: a relay deletes only what it has published."""
     body: str
+    uuid: str
+    name: str
+    queue: str
 
 
 Fence: TypeAlias = tuple[int, int]

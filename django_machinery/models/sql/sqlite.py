@@ -21,6 +21,7 @@ from django_machinery.models.sql.base import (
     CLAIMED_COLUMNS,
     FINAL_STATES,
     MESSAGE_COLUMNS,
+    NEXT_DUE,
     TASK_COLUMNS,
     Dialect,
     NotAll,
@@ -161,6 +162,10 @@ class SQLite(Dialect):
         except NotAll:
             return False
         return True
+
+    def next_due(self) -> float | None:
+        now = naive(self.connection, datetime.now(UTC))
+        return next(((due - now).total_seconds() for (due,) in self._fetch(NEXT_DUE.format("due_at"), [])), None)
 
     def promote(self, limit: int) -> list[str]:
         now = self._text(datetime.now(UTC))

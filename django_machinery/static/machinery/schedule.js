@@ -5,7 +5,8 @@ document.addEventListener("DOMContentLoaded", () => {
     const place = document.getElementById("schedule-preview");
     const spec = document.getElementById("id_spec");
     if (!place || !spec) return;
-    const names = ["spec", "timezone", "dst_gap", "dst_overlap"];
+    const times = ["starts_at_0", "starts_at_1", "ends_at_0", "ends_at_1"];
+    const names = ["spec", "timezone", "dst_gap", "dst_overlap", ...times];
     const inputs = names.map((name) => document.getElementById("id_" + name));
     spec.closest("div").after(place);
     let latest = 0;
@@ -20,10 +21,12 @@ document.addEventListener("DOMContentLoaded", () => {
     }
 
     let timer;
+    function showSoon() {
+        clearTimeout(timer);
+        timer = setTimeout(show, 250);
+    }
     for (const input of inputs) {
-        input.addEventListener("input", () => {
-            clearTimeout(timer);
-            timer = setTimeout(show, 250);
-        });
+        input.addEventListener("input", showSoon);
+        input.addEventListener("focus", showSoon); // all that the calendar of the admin does after it has filled a field
     }
 });

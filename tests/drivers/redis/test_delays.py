@@ -113,10 +113,14 @@ def test_a_message_that_cannot_be_put_aside_stays(
 
 
 @pytest.mark.parametrize("config", [{"redis_delayed_tasks_poll_period": 400}], indirect=True)
-def test_a_period_that_is_set_is_kept_to(broker: RedisBroker, delayed: Any, queue: str):
-    assert broker.promote() == 0
+@pytest.mark.parametrize("look", [RedisBroker.promote, RedisBroker.next_due])
+def test_a_period_that_is_set_is_kept_to(
+    broker: RedisBroker, delayed: Any, queue: str, look: Callable[[RedisBroker], float | None]
+):
+    assert not look(broker)
     delayed.zadd("delayed_tasks", {encode_signature(Signature.of("add", uuid=unique("task"), queue=queue)): 1})
     assert broker.promote() == 0
+    assert 0 < (broker.next_due() or 0) <= 0.4
     wait_until(broker.promote)
 
 

@@ -21,7 +21,7 @@ from django_machinery.exceptions import BackendUnavailable, BrokerError, BrokerU
 from django_machinery.protocol.signature import Signature
 from django_machinery.protocol.states import PENDING, STARTED, SUCCESS
 from django_machinery.seams.backend import StateChange
-from django_machinery.seams.unit import Outcome, Verdict
+from django_machinery.seams.unit import Note, Outcome, Verdict
 from tests.contracts.backend_base import get_state, success, task
 from tests.contracts.broker_base import names_of
 from tests.contracts.support import collect, config_with, unique, uuids
@@ -70,7 +70,7 @@ def test_a_full_redis_can_still_be_drained(
     consumer = connect(token)
     ended, released, parked = collect(consumer, 3)
     unit = broker.unit(consumer, backend, broker.publish, lambda outcome: None)
-    assert backend.set_states([StateChange(sent[0], STARTED)]) == [True]
+    assert unit.commit([], [Note(ended, StateChange(sent[0], STARTED))]) == []
     assert unit.commit([Outcome(ended, sent[0], success(sent[0]))]) == [Verdict.COMMITTED]
     assert get_state(backend, sent[0]).state == SUCCESS
     consumer.release([released])

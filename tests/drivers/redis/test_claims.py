@@ -2,21 +2,28 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
+from django_machinery.drivers.redis.backend import RedisBackend
 from django_machinery.drivers.redis.broker import RedisBroker
 from django_machinery.drivers.redis.consumer import RedisConsumer
 from django_machinery.drivers.redis.keys import queue_keys
 from django_machinery.exceptions import BrokerError, BrokerUnavailable
 from django_machinery.protocol.codec import decode_signature, encode_signature
 from django_machinery.protocol.signature import Signature
+from django_machinery.protocol.states import PENDING, STARTED, SUCCESS
+from django_machinery.seams.backend import StateChange
+from django_machinery.seams.unit import Outcome, Verdict
+from tests.contracts.backend_base import success
 from tests.contracts.broker_base import names_of
 from tests.contracts.support import collect, nothing_comes, unique, uuids
 from tests.drivers.redis.conftest import Connect
+from tests.services.redis_stores import RedisStore
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.parametrize("redis_store", ["tcp", "cluster"], indirect=True)
@@ -235,6 +242,40 @@ def test_a_queue_whose_key_another_program_has_taken_loses_nothing(
         consumer.fetch(5)
     client.delete(queue)
     assert names_of(collect(consumer, 1)) == [sent.uuid]
+
+
+def test_what_was_sent_before_redis_was_full_is_worked_on(
+    broker: RedisBroker, backend: RedisBackend, connect: Connect, publish: Publish, redis_store: RedisStore
+):
+    sent = publish(1, 2, 3)
+    backend.set_states([StateChange(signature, PENDING) for signature in sent])
+    with full(redis_store):
+        consumer = connect()
+        ended, crashed, parked = collect(consumer, 3)
+        unit = broker.unit(consumer, backend, broker.publish, lambda outcome: None)
+        outcome = Outcome(ended, sent[0], success(sent[0]))
+        assert unit.commit([outcome]) == [Verdict.COMMITTED]
+        assert backend.set_states([StateChange(sent[1], STARTED)]) == [True]
+        consumer.park([parked])
+        assert broker.reclaim(crashed.token) == 1
+        assert names_of(collect(connect(), 1)) == [sent[2].uuid]
+        assert broker.suspects([sent[1].queue]) == 1
+    states = [state.state for state in backend.get_states(uuids(sent)) if state]
+    assert states == [SUCCESS, STARTED, PENDING]
+
+
+@contextmanager
+def full(store: RedisStore) -> Iterator[None]:
+    """Redis has no memory left."""
+    clients = [server.client() for server in store.servers()]
+    for client in clients:
+        client.config_set("maxmemory", 1)
+    try:
+        yield
+    finally:
+        for client in clients:
+            client.config_set("maxmemory", 0)
+            client.close()
 
 
 @pytest.mark.parametrize("end", ["resign", "reclaim"])

@@ -272,6 +272,7 @@ class Supervisor:
         self._plan = plan or self._plan
         for place in self._places:
             place.try_again()
+        self._beacon.renew()
         self._tell_all(FINISH)
 
     def _description(self) -> str:

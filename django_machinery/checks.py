@@ -60,6 +60,8 @@ def check_tasks(**_: Any) -> list[CheckMessage]:
     """The tasks that `@task` declares."""
     aliases = _aliases()
     found: list[CheckMessage] = [_clash(*clash) for clash in registry.tasks.clashes]
+    for name, error in registry.tasks.unreadable.items():
+        found.append(Error(f"The schedule {name!r} cannot be read: {error}", id="machinery.E015"))
     for definition in registry.tasks.definitions:
         found += [*_server_errors(definition, aliases), *_task_messages(definition)]
     return found

@@ -11,7 +11,7 @@ from typing import Any, Concatenate, Generic, Literal, ParamSpec, Self, TypedDic
 
 from asgiref.sync import sync_to_async
 
-from django_machinery.exceptions import TaskAlreadyRegistered
+from django_machinery.exceptions import ConfigurationError, TaskAlreadyRegistered
 from django_machinery.handler import servers
 from django_machinery.protocol.signature import Signature
 from django_machinery.registry import PeriodicDefinition, PeriodicOptions, TaskDefinition, tasks
@@ -206,6 +206,8 @@ T = TypeVar("T", bound=Sendable[..., Any])
 def periodic(spec: str, **options: Unpack[PeriodicTaskOptions]) -> Callable[[T], T]:
     """Send a task whenever `spec` says so: `@periodic("0 6 * * ?")` above `@task`, several times under several names.
 
+    Without the extra `cron`, which all specs but `@every` need, `manage.py check` says so and no worker starts.
+
     Raises `CronError` for a spec that is refused, `ConfigurationError` for another option and for a name that is taken,
     `TypeError` and `ArgumentError` for arguments that do not fit the task.
     """
@@ -220,8 +222,15 @@ def periodic(spec: str, **options: Unpack[PeriodicTaskOptions]) -> Callable[[T],
         definition.parameters.check(definition.parameters.to_args(tuple(args), kwargs))
         server = declared.options.get("server", definition.server)
         signature = declared.partial(*args, **kwargs)
-        schedule = PeriodicDefinition(name or declared.name, spec, "task", (signature,), server, **others)
-        tasks.register_periodic(schedule, definition)
+        try:
+            schedule = PeriodicDefinition(name or declared.name, spec, "task", (signature,), server, **others)
+        except ConfigurationError as error:
+            if not isinstance(error.__cause__, ImportError):
+                raise
+            # Raised here, it would end every command of the project with a traceback of the import.
+            tasks.unreadable[name or declared.name] = str(error)
+        else:
+            tasks.register_periodic(schedule, definition)
         return declared
 
     return declare

@@ -185,6 +185,9 @@ class Registry:
         self._lock = threading.Lock()
         self.clashes: list[tuple[str, str, str]] = []
         """(name, path that has it, path that wanted it too), for `manage.py check`."""
+        self.unreadable: dict[str, str] = {}
+        """Schedules whose specs cannot be read without a library that is not installed, and the error that says so; for
+        `manage.py check`, which every worker runs."""
 
     def register(self, definition: TaskDefinition) -> None:
         """Add a definition under its name and aliases, all or none.

@@ -21,17 +21,23 @@ class Beacon:
     """Shows whether a worker works. A probe needs only the age of the file: no Python, no Django."""
 
     def __init__(self, file: Path | None, announce: Callable[[], object]) -> None:
-        """`announce` is called once, when all children consume for the first time."""
+        """`announce` is called when all children consume for the first time, and again after `renew`."""
         self._file = file
         self._announce = announce
         self._announced = False
+        self._since = 0.0
         self._touched = 0.0
         self._failing = False
+
+    def renew(self) -> None:
+        """All children are to be replaced: announce it when all new ones consume."""
+        self._announced, self._since = False, monotonic()
 
     def show(self, children: Sequence[ChildProcess | None]) -> None:
         """`children`: one a place, None where there is none now."""
         ready = [child for child in children if child is not None and child.ready]
-        if len(ready) == len(children) and not self._announced:
+        fresh = [child for child in ready if child.started >= self._since]
+        if len(fresh) == len(children) and not self._announced:
             self._announced = True
             self._announce()
         if self._file is None or monotonic() - self._touched < TOUCH:

@@ -19,6 +19,12 @@ logger = logging.getLogger("django_machinery.workers")
 
 STARTING = 60.0
 """Seconds that a child may take to import the project before it counts as hung."""
+GRACE = 3.0
+"""Seconds that a child has to follow an order to end, beyond the time that its tasks are given."""
+HUNG = 2.0
+"""Leases after which a child that neither moves nor computes is ended."""
+LOOK = 0.15
+"""Leases between two looks at what processor time a child uses."""
 COMPUTING = 0.05
 """The share of a processor that a child uses at least that is not heard, and yet works: a task may keep Python's lock
 for as long as a call into C takes, and with it all threads of its process from reporting."""
@@ -96,24 +102,19 @@ class ChildProcess:
         """Has its fetch loop moved in the last `within` seconds, or a task computed, or is it still starting?"""
         return monotonic() - self._beaten < (within if self.ready else STARTING)
 
-    def look(self, period: float) -> None:
-        """Every `period` seconds: one that computes works, even if it cannot say so."""
-        now = monotonic()
-        if now - self._looked_at < period:
-            return
-        used = processor_time(self.pid) or 0.0
-        if used - self._used > COMPUTING * (now - self._looked_at):
-            self._beaten = now
-        self._looked_at, self._used = now, used
+    def hangs(self, lease: float) -> bool:
+        """Has it stood still for a lease, and still holds what it held?"""
+        return not self.given_up and not self.moves(lease)
 
-    def overran(self, grace: float) -> bool:
-        """Did the hard timeout of a task end more than `grace` seconds ago, and the child, which is to end itself then,
-        could not say a word since?"""
-        return self._ends_by is not None and monotonic() - max(self._ends_by, self._heard_at) > grace
-
-    def overdue(self, grace: float) -> bool:
-        """Was it told more than `grace` seconds ago that its lease is lost?"""
-        return self._lost_since is not None and monotonic() - self._lost_since > grace
+    def enforce(self, lease: float) -> None:
+        """To be called several times a lease: end it, if it does not end itself as it should, or hangs."""
+        self._look(LOOK * lease)
+        if self._overran(GRACE):
+            self.kill("a task runs longer than its hard timeout", blameless=False)
+        elif self._overdue(GRACE):
+            self.kill("it goes on without its lease")
+        elif not self.moves(HUNG * lease):
+            self.kill("its fetch loop does not move, and nothing computes")
 
     def tell(self, order: bytes) -> None:
         """Give it an order. One that has ended cannot hear it."""
@@ -135,8 +136,8 @@ class ChildProcess:
             self.mute = True
 
     def excuse(self) -> None:
-        """Take it for one that has moved just now."""
-        self._beaten = monotonic()
+        """Take it for one that was heard just now."""
+        self._beaten = self._heard_at = monotonic()
 
     def kill(self, reason: str, *, blameless: bool = True) -> None:
         """End it at once, also one that is stopped or hangs; not `blameless`: for something that a task did."""
@@ -152,6 +153,25 @@ class ChildProcess:
             logger.error("Process %d ended with %s: what it held is run again", self.pid, _end(self._process.wait()))
         os.close(self._orders)
         os.close(self.reports)
+
+    def _look(self, period: float) -> None:
+        """Every `period` seconds: one that computes works, even if it cannot say so."""
+        now = monotonic()
+        if now - self._looked_at < period:
+            return
+        used = processor_time(self.pid) or 0.0
+        if used - self._used > COMPUTING * (now - self._looked_at):
+            self._beaten = now
+        self._looked_at, self._used = now, used
+
+    def _overran(self, grace: float) -> bool:
+        """Did the hard timeout of a task end more than `grace` seconds ago, and the child, which is to end itself then,
+        could not say a word since?"""
+        return self._ends_by is not None and monotonic() - max(self._ends_by, self._heard_at) > grace
+
+    def _overdue(self, grace: float) -> bool:
+        """Was it told more than `grace` seconds ago that its lease is lost?"""
+        return self._lost_since is not None and monotonic() - self._lost_since > grace
 
 
 def _end(status: int) -> str:

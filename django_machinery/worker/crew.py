@@ -120,10 +120,8 @@ class Crew:
 
     @property
     def ends_by(self) -> float | None:
-        """`time.monotonic()` of the first end of a hard timeout of what runs; None where nothing that runs has one."""
-        runs = [run for slot in tuple(self._pool.slots) if (run := slot.run) is not None]
-        limits = [run.began + limit for run in runs if (limit := run.definition.hard_timeout) is not None]
-        return min(limits, default=None)
+        """See `Pool.ends_by`."""
+        return self._pool.ends_by
 
     @property
     def has_enough(self) -> bool:

@@ -68,6 +68,13 @@ class Pool:
         """Threads that work now."""
         return sum(1 for slot in self.slots if slot.delivery is not None)
 
+    @property
+    def ends_by(self) -> float | None:
+        """`time.monotonic()` of the first end of a hard timeout of what runs; None where nothing that runs has one."""
+        runs = [run for slot in tuple(self.slots) if (run := slot.run) is not None]
+        limits = [run.began + limit for run in runs if (limit := run.definition.hard_timeout) is not None]
+        return min(limits, default=None)
+
     def give(self, deliveries: Iterable[Delivery]) -> None:
         """Hand deliveries to the threads."""
         for delivery in deliveries:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from django_machinery.scheduler.scheduler import Scheduler
 from django_machinery.worker.beacon import Beacon
-from django_machinery.worker.child_process import ChildProcess
+from django_machinery.worker.child_process import GRACE, ChildProcess
 from django_machinery.worker.launch import management_command
 from django_machinery.worker.maintenance import Maintenance
 from django_machinery.worker.pipes import FINISH, LOST, QUIT, ExitStatus
@@ -30,12 +30,6 @@ if TYPE_CHECKING:
 
 TICK = 0.25
 """The longest wait, in seconds, between two looks at the children."""
-GRACE = 3.0
-"""Seconds that a child has to follow an order to end, beyond the time that its tasks are given."""
-HUNG = 2.0
-"""Leases after which a child that neither moves nor computes is ended."""
-LOOK = 0.15
-"""Leases between two looks at what processor time a child uses."""
 LOOK_FOR_SUSPECTS = 1.0
 """Seconds between two looks for suspects."""
 
@@ -238,7 +232,9 @@ class Supervisor:
             self._excuse_all()
         self._enforced_at = now
         for child in self._children.values():
-            self._judge(child, self._server.config.lease)
+            child.enforce(self._server.config.lease)
+            if child.hangs(self._server.config.lease):
+                self._give_up(child)
         if self._stopping_since is not None and self._quitting_since is None:
             if now - self._stopping_since > self._plan.shutdown_timeout + GRACE:
                 self._quit()
@@ -246,17 +242,10 @@ class Supervisor:
             for child in self._children.values():
                 child.kill("it does not end")
 
-    def _judge(self, child: ChildProcess, lease: float) -> None:
-        child.look(LOOK * lease)
-        if child.overran(GRACE):
-            child.kill("a task runs longer than its hard timeout", blameless=False)
-        elif child.overdue(GRACE):
-            child.kill("it goes on without its lease")
-        elif not child.moves(HUNG * lease):
-            child.kill("its fetch loop does not move, and nothing computes")
-        elif not child.moves(lease) and not child.given_up:
-            child.given_up = True  # before the lease runs out: then what ran alone would be blamed
-            self._soon(lambda: self._roster.give_up(child.token))
+    def _give_up(self, child: ChildProcess) -> None:
+        """Before its lease runs out, as then what it runs alone would be blamed."""
+        child.given_up = True
+        self._soon(lambda: self._roster.give_up(child.token))
 
     def _excuse_all(self) -> None:
         """This process stood still itself: that nothing was heard meanwhile says nothing about its children."""
@@ -272,6 +261,7 @@ class Supervisor:
         self._plan = plan or self._plan
         for place in self._places:
             place.try_again()
+        self._beacon.renew()
         self._tell_all(FINISH)
 
     def _description(self) -> str:

@@ -57,4 +57,5 @@ def test_changed_code_is_loaded_anew(spawn: Callable[..., Process], shop: Path):
     shop.write_text(TASKS.format(answer=42))
     wait_for(lambda: worker.children() and not set(worker.children()) & set(children), worker)
     assert send_task("shop.tasks.answer").get(timeout=20) == 42, worker.output
+    wait_for(lambda: worker.output.count("READY: ") == 2, worker)
     assert worker.terminate() == 0

@@ -1,11 +1,13 @@
 """Schedules that are declared in code: by decorator and by server, kept in line with their rows by every worker."""
 
+import sys
 from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 
-from django_machinery import Signature, periodic, servers, task
+from django_machinery import Signature, cron, periodic, servers, task
+from django_machinery.checks import check_tasks
 from django_machinery.exceptions import ArgumentError, ConfigurationError, CronError
 from django_machinery.models import Schedule
 from django_machinery.registry import PeriodicDefinition, Registry, tasks
@@ -46,6 +48,22 @@ def test_a_decorated_task_is_sent(looker: Looker):
     assert [(arg.name, bytes(arg.value)) for arg in sent.args or ()] == [("number", b"2")]
     assert {schedule.name for schedule in Schedule.objects.filter(origin="code")} == {"tests.declared", "often"}
     assert declared.definition.name == "tests.declared"
+
+
+def test_without_the_library_for_specs_the_checks_say_so_and_nothing_else_fails(monkeypatch: pytest.MonkeyPatch):
+    cron.parse.cache_clear()
+    monkeypatch.setitem(sys.modules, "croniter", None)
+    monkeypatch.setattr(tasks, "unreadable", {})
+
+    @periodic("0 6 * * ?")
+    @periodic("@every 1h", name="often")
+    @task(name="tests.daily")
+    def daily() -> None:
+        pass
+
+    assert [definition.name for definition in tasks.periodic("default")] == ["often"]
+    [message] = [message for message in check_tasks() if message.id == "machinery.E015"]
+    assert message.msg.startswith("The schedule 'tests.daily' cannot be read: Cron specs need the extra: pip install")
 
 
 def test_a_decorator_refuses_what_makes_no_sense():

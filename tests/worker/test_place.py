@@ -1,6 +1,7 @@
 """Places that are kept filled, and what is shown of them."""
 
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -13,8 +14,17 @@ from django_machinery.worker.place import STEADY, Place
 class Child:
     """Stands for a child process."""
 
-    def __init__(self, *, age: float = 0.1, on_purpose: bool = False, ready: bool = True, moves: bool = True) -> None:
+    def __init__(
+        self,
+        *,
+        age: float = 0.1,
+        on_purpose: bool = False,
+        ready: bool = True,
+        moves: bool = True,
+        started: float = 0.0,
+    ) -> None:
         self.age = age
+        self.started = started
         self.ended_on_purpose = on_purpose
         self.ready = ready
         self.moves = lambda within: moves
@@ -85,6 +95,13 @@ class TestBeacon:
         beacon.show([ready, ready])
         beacon.show([ready, ready])
         assert announced == [1]
+        beacon.renew()
+        beacon.show([ready, ready])
+        new: Any = Child(started=monotonic())
+        beacon.show([new, ready])
+        assert announced == [1]
+        beacon.show([new, new])
+        assert announced == [1, 1]
 
     @pytest.mark.parametrize(
         ("children", "touched"),

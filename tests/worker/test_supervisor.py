@@ -73,25 +73,16 @@ class Silent:
     """Stands for a child that has not been heard of for long."""
 
     def __init__(self) -> None:
-        self.killed = self.excused = self.given_up = False
+        self.killed = self.excused = False
 
-    def look(self, period: float) -> None:
-        pass
-
-    def overran(self, grace: float) -> bool:
+    def hangs(self, lease: float) -> bool:
         return False
 
-    def moves(self, within: float) -> bool:
-        return self.excused
-
-    def overdue(self, grace: float) -> bool:
-        return False
+    def enforce(self, lease: float) -> None:
+        self.killed = not self.excused
 
     def excuse(self) -> None:
         self.excused = True
-
-    def kill(self, reason: str) -> None:
-        self.killed = True
 
 
 def test_a_supervisor_that_stood_still_itself_ends_no_child_for_its_silence():

@@ -9,6 +9,7 @@ from django.urls import reverse
 from django_machinery import Signature
 from django_machinery.models import QueueControl, Schedule, TaskState
 from django_machinery.protocol.codec import encode_signature
+from django_machinery.testing import run_tasks
 from tests.admin.hostile import TEXTS
 from tests.admin.rows import make_rows
 from tests.app.tasks import add, fail
@@ -102,7 +103,7 @@ def test_the_dashboard_refreshes_itself_but_not_while_it_is_hidden(open_page: Op
 
 def test_everything_works_without_scripts(open_page: OpenPage):
     fail.send("on purpose")
-    TaskState.objects.update(state="FAILURE", error="ValueError: on purpose")
+    run_tasks()
     page = open_page(DASHBOARD, scripts=False)
     assert page.locator(".mq-card.mq-failure .mq-card-number").inner_text() == "1"
     page.locator(".mq-newest a").click()

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 SILENT = 15.0
 """Seconds without a heartbeat after which a worker process counts as stale."""
-FAILED = ("error", "crash", "timeout")
-"""Outcomes of runs that are failures: a cancelled run and one that asked to be run later are none."""
 ROWS = 50
 """The most rows of an answer that could be long."""
 
@@ -71,17 +69,15 @@ class Inspector:
         return self._figures.slow(window)[:ROWS]
 
     def failures(self) -> list[FailureRow]:
-        """Which tasks failed by what in the last week, the most in the last hour, day, week first.
-
-        Attempts are kept with the states in a database: with another result backend there are none.
-        """
+        """Which tasks failed by what in the last week, the most in the last hour, day, week first."""
         from django_machinery.models import Attempt
         from django_machinery.models.clock import StoreTime
 
         hour, day, week = (Q(ended_at__gt=StoreTime(-seconds)) for seconds in (3600.0, 86_400.0, 7 * 86_400.0))
-        attempts = Attempt.objects.using(self._database)
+        attempts = Attempt.objects.db_manager(self._database)
         groups = list(
-            attempts.filter(week, outcome__in=FAILED)
+            attempts.failures()
+            .filter(week)
             .values_list("name", "exception")
             .annotate(hour=Count("id", filter=hour), day=Count("id", filter=day), week=Count("id"), newest=Max("id"))
             .order_by("-hour", "-day", "-week", "name", "exception")[:ROWS]

@@ -83,6 +83,8 @@ class ResultBackend:
     """States can be listed, not only looked up: `list_states` works."""
     keeps_signatures: ClassVar[bool] = False
     """The invocation is kept with the state: `signatures` knows it, so that a task can be run again."""
+    keeps_attempts: ClassVar[bool] = False
+    """Runs that did not succeed are kept with the state. Of other backends, workers note them in the database."""
     supports_transactions: ClassVar[bool] = False
     """Writes take part in the caller's database transaction."""
     keeps_results: ClassVar[bool] = True

@@ -17,6 +17,7 @@ from django_machinery.exceptions import StoreError
 from django_machinery.seams.broker import Lease
 from django_machinery.worker import outcomes
 from django_machinery.worker.announcer import Announcer
+from django_machinery.worker.attempts import Attempts
 from django_machinery.worker.committer import Committer
 from django_machinery.worker.controls import Controls
 from django_machinery.worker.executor import Executor
@@ -24,7 +25,7 @@ from django_machinery.worker.fetcher import Fetcher, Suspects
 from django_machinery.worker.hooks import Hooks
 from django_machinery.worker.leases import MessageLeases
 from django_machinery.worker.loop import EventLoop
-from django_machinery.worker.outcomes import Ending, Released
+from django_machinery.worker.outcomes import Ending, Released, TaskOutcome
 from django_machinery.worker.pool import Pool, Slot
 from django_machinery.worker.reporter import Reporter
 from django_machinery.worker.stores import UNAVAILABLE, Aborted, Stores
@@ -83,9 +84,14 @@ class Crew:
         self._leases = MessageLeases(self._consumer, server.config.lease) if _leases_messages(server) else None
         self._controls = Controls(server)
         self._executor = Executor(server, unit, self.name, hooks, self.announcer, self._loop, self._controls)
-        tally = Tally(server, terms.token)
+        tally, attempts = Tally(server, terms.token), Attempts(server)
+
+        def record(outcome: TaskOutcome) -> None:
+            tally.ended(outcome)
+            attempts.ended(outcome)
+
         self._committer = Committer(
-            server, self._consumer, unit, self._stores, self.announcer, hooks, self.name, self._all_ended, tally.ended
+            server, self._consumer, unit, self._stores, self.announcer, hooks, self.name, self._all_ended, record
         )
         self._pool = Pool(
             terms.concurrency or server.config.max_threads,
@@ -97,7 +103,7 @@ class Crew:
         self._watchdog = Watchdog(
             self._pool.slots, self._committer.note, self.name, self._end_overrun if self._may_end else None
         )
-        self._reporter = self._new_reporter(server, tally)
+        self._reporter = self._new_reporter(server, tally, attempts)
 
     @property
     def busy(self) -> int:
@@ -151,8 +157,8 @@ class Crew:
         self._pool.stop()
         deadline = monotonic() + (0.0 if self.overrun else timeout)
         finished = self._wait_for_threads(deadline)
-        self._reporter.stop(FLUSH)
         committed = self._committer.stop(max(deadline - monotonic(), 0.0 if self._aborted.is_set() else FLUSH))
+        self._reporter.stop(FLUSH)  # its last round writes down what was committed
         self._stores.abort()
         self._watchdog.stop()
         if self._leases is not None:
@@ -177,12 +183,13 @@ class Crew:
             beat=self._terms.beat,
         )
 
-    def _new_reporter(self, server: Server, tally: Tally) -> Reporter:
+    def _new_reporter(self, server: Server, tally: Tally, attempts: Attempts) -> Reporter:
         return Reporter(
             server,
             self._pool.slots,
             self._controls,
             tally,
+            attempts,
             pauses_changed=self._fetcher.look_again,
             end=self._end_cancelled if self._may_end else None,
         )

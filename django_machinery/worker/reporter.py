@@ -1,4 +1,4 @@
-"""Between the database and running tasks: tells their progress, obeys operators, writes the worker's figures down."""
+"""Between the database and running tasks: tells their progress, obeys operators, writes down what has ended."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from django_machinery.worker.connections import close_broken, forget_queries
 if TYPE_CHECKING:
     from django_machinery.models.control import Wish
     from django_machinery.server import Server
+    from django_machinery.worker.attempts import Attempts
     from django_machinery.worker.controls import Controls
     from django_machinery.worker.pool import Slot
     from django_machinery.worker.run import Progress, Run
@@ -41,6 +42,7 @@ class Reporter:
         slots: list[Slot],
         controls: Controls,
         tally: Tally,
+        attempts: Attempts,
         pauses_changed: Callable[[], object],
         end: Callable[[Run, Wish], object] | None,
     ) -> None:
@@ -49,6 +51,7 @@ class Reporter:
         self._slots = slots
         self._controls = controls
         self._tally = tally
+        self._attempts = attempts
         self._pauses_changed = pauses_changed
         self._end = end
         self._stored: dict[Run, Progress | None] = {}
@@ -83,9 +86,10 @@ class Reporter:
         try:
             self._store_progress(runs)
             self._obey()
+            self._attempts.store()
             self._record()
         except Error as error:
-            logger.debug("Progress, cancellations and figures have to wait: %s", error)
+            logger.debug("Progress, cancellations, failed runs and figures have to wait: %s", error)
             close_broken()
         self._cancel(runs)
         forget_queries()

@@ -46,6 +46,7 @@ class OrmBackend(ResultBackend):
 
     supports_listing: ClassVar = True
     keeps_signatures: ClassVar = True
+    keeps_attempts: ClassVar = True
     supports_transactions: ClassVar = True
 
     def __init__(self, url: str, config: ServerConfig) -> None:

@@ -9,6 +9,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from django_machinery.admin import looks
@@ -50,18 +51,18 @@ class Link:
 def context(task: TaskState, actions: Sequence[OperatorAction]) -> dict[str, Any]:
     """The variables of the template."""
     shown = Shown.of(task)
-    attempts = list(Attempt.objects.filter(uuid=task.uuid).order_by("-generation", "-number")[:NEIGHBOURS])
+    attempts = attempts_shown(Attempt.objects.filter(uuid=task.uuid), shown)
     return {
         "task": task,
         "final": task.state in FINAL,
-        "actions": [action for action in actions if _sensible(action.name, task)],
-        "steps": _timed(_steps(task, list(reversed(attempts)))),
-        "attempts": [_attempt(attempt, shown) for attempt in attempts],
+        "actions": [action for action in actions if is_sensible(action.name, task.state)],
+        "steps": _timed(_steps(task, [attempt["row"] for attempt in reversed(attempts)])),
+        "attempts": attempts,
         "arguments": [(name, looks.pretty(value)) for name, value in shown.arguments or ()],
         "results": _results(task, shown),
         "error": shown.text(task.error),
         "traceback": shown.text(task.traceback),
-        "progress": _progress(task),
+        "progress": progress_shown(task.progress_done, task.progress_total, task.progress_note),
         "links": _with_states(list(_links(task, shown.signature))),
         "schedule": Schedule.objects.filter(pk=task.schedule_id).first() if task.schedule_id else None,
         "waited": looks.duration(looks.between(max(task.created_at, task.eta or task.created_at), task.started_at)),
@@ -69,11 +70,11 @@ def context(task: TaskState, actions: Sequence[OperatorAction]) -> dict[str, Any
     }
 
 
-def _sensible(action: str, task: TaskState) -> bool:
-    """Would that action change anything?"""
-    if task.state in FINAL:
+def is_sensible(action: str, state: str) -> bool:
+    """Would that action change anything of a task in that state?"""
+    if state in FINAL:
         return action in ("retry", "remove")
-    return action in ("cancel", "cancel_hard") or (action == "run_now" and task.state in (PENDING, RETRY))
+    return action in ("cancel", "cancel_hard") or (action == "run_now" and state in (PENDING, RETRY))
 
 
 def _steps(task: TaskState, attempts: Sequence[Attempt]) -> Iterator[Step]:
@@ -101,13 +102,17 @@ def _timed(steps: Iterator[Step]) -> list[Step]:
     return ordered
 
 
-def _attempt(attempt: Attempt, shown: Shown) -> dict[str, Any]:
-    return {
-        "row": attempt,
-        "took": looks.duration(looks.between(attempt.started_at, attempt.ended_at)),
-        "error": shown.text(attempt.error),
-        "traceback": shown.text(attempt.traceback),
-    }
+def attempts_shown(rows: QuerySet[Attempt], shown: Shown) -> list[dict[str, Any]]:
+    """The latest of a task's runs, the newest first."""
+    return [
+        {
+            "row": attempt,
+            "took": looks.duration(looks.between(attempt.started_at, attempt.ended_at)),
+            "error": shown.text(attempt.error),
+            "traceback": shown.text(attempt.traceback),
+        }
+        for attempt in rows.order_by("-generation", "-number")[:NEIGHBOURS]
+    ]
 
 
 def _results(task: TaskState, shown: Shown) -> list[tuple[str, str]] | None:
@@ -124,12 +129,12 @@ def _json(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False)
 
 
-def _progress(task: TaskState) -> dict[str, Any] | None:
-    if task.progress_done is None:
+def progress_shown(done: int | None, total: int | None, note: str) -> dict[str, Any] | None:
+    """How far a task says it is; None: it says nothing."""
+    if done is None:
         return None
-    total = task.progress_total
-    share = min(100, round(100 * task.progress_done / total)) if total else None
-    return {"done": task.progress_done, "total": total, "share": share, "note": task.progress_note}
+    share = min(100, round(100 * done / total)) if total else None
+    return {"done": done, "total": total, "share": share, "note": note}
 
 
 def _links(task: TaskState, signature: Signature | None) -> Iterator[Link]:

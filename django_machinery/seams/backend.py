@@ -114,8 +114,10 @@ class ResultBackend:
         """The invocations as they were last sent, in the order asked; None where there is none that can be read."""
         return [None] * len(uuids)
 
-    def list_states(self, limit: int, before: datetime | None = None) -> list[TaskState]:
-        """The newest states of this server, of those sent before that time; the newest first."""
+    def list_states(
+        self, limit: int, before: datetime | None = None, state: str = "", name: str = ""
+    ) -> list[TaskState]:
+        """The newest of this server, the newest first: those sent before a time, in a state, of a task, if given."""
         raise NotImplementedError
 
     def count_states(self) -> dict[str, int]:

@@ -76,9 +76,12 @@ class OrmBackend(ResultBackend):
             texts = self._tasks.signatures(uuids)
         return [self._signature(texts.get(uuid, "")) for uuid in uuids]
 
-    def list_states(self, limit: int, before: datetime | None = None) -> list[WireState]:
+    def list_states(
+        self, limit: int, before: datetime | None = None, state: str = "", name: str = ""
+    ) -> list[WireState]:
+        wanted = {column: value for column, value in (("state", state), ("name", name)) if value}
         with self._errors():
-            rows = self._tasks.wire_rows(self._tasks.newest(self.config.alias, before)[:limit])
+            rows = self._tasks.wire_rows(self._tasks.newest(self.config.alias, before).filter(**wanted)[:limit])
         return [wire_state(row) for row in rows]
 
     def count_states(self) -> dict[str, int]:

@@ -61,9 +61,11 @@ class RedisBackend(ResultBackend):
     def get_states(self, uuids: Sequence[str]) -> list[TaskState | None]:
         return [self._state(text) for text in self._read(uuids)]
 
-    def list_states(self, limit: int, before: datetime | None = None) -> list[TaskState]:
-        states = (state for state in self._all_states(LISTED) if before is None or state.created_at < before)
-        return nlargest(limit, states, key=attrgetter("created_at"))
+    def list_states(
+        self, limit: int, before: datetime | None = None, state: str = "", name: str = ""
+    ) -> list[TaskState]:
+        found = (each for each in self._all_states(LISTED) if each.is_one_of(before, state, name))
+        return nlargest(limit, found, key=attrgetter("created_at", "task_uuid"))
 
     def count_states(self) -> dict[str, int]:
         counted = Counter(state.state for state in self._all_states(COUNTED))

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 SILENT = 15.0
 """Seconds without a heartbeat after which a worker process counts as stale."""
+FAILED = ("error", "crash", "timeout")
+"""Outcomes of runs that are failures: a cancelled run and one that asked to be run later are none."""
 ROWS = 50
 """The most rows of an answer that could be long."""
 
@@ -31,7 +33,7 @@ class Inspector:
         self._database = server.config.database
 
     def counts(self) -> dict[str, int]:
-        """How many tasks are in each state; estimated where there are very many. Empty where states are not listed."""
+        """How many tasks are in each state; of very many an `Estimate`. Empty where states are not listed."""
         backend = self._server.backend
         return backend.count_states() if backend.supports_listing else {}
 
@@ -74,10 +76,9 @@ class Inspector:
         from django_machinery.models.clock import StoreTime
 
         hour, day, week = (Q(ended_at__gt=StoreTime(-seconds)) for seconds in (3600.0, 86_400.0, 7 * 86_400.0))
-        attempts = Attempt.objects.db_manager(self._database)
+        attempts = Attempt.objects.using(self._database)
         groups = list(
-            attempts.failures()
-            .filter(week)
+            attempts.filter(week, outcome__in=FAILED)
             .values_list("name", "exception")
             .annotate(hour=Count("id", filter=hour), day=Count("id", filter=day), week=Count("id"), newest=Max("id"))
             .order_by("-hour", "-day", "-week", "name", "exception")[:ROWS]
@@ -93,8 +94,8 @@ class Inspector:
         from django_machinery.models import Attempt
         from django_machinery.models.clock import StoreTime
 
-        failures = Attempt.objects.db_manager(self._database).failures()
-        return failures.filter(ended_at__gt=StoreTime(-7 * 86_400.0)).order_by("-ended_at", "-id").first()
+        attempts = Attempt.objects.using(self._database).filter(ended_at__gt=StoreTime(-7 * 86_400.0))
+        return attempts.filter(outcome__in=FAILED).order_by("-ended_at", "-id").first()
 
     def state(self, uuid: str) -> TaskState | None:
         """What is known of a task in any store; None: never sent, or expired."""

@@ -10,9 +10,6 @@ from django.db import models
 
 from django_machinery.models.fields import WireCharField, WireTextField, fitted
 
-FAILED = ("error", "crash", "timeout")
-"""Outcomes of runs that are failures: a cancelled run and one that asked to be run later are none."""
-
 
 class Invocation(Protocol):
     """What is kept of a signature."""
@@ -43,15 +40,11 @@ class Run(Protocol):
 
 
 class AttemptManager(models.Manager["Attempt"]):
-    """Writing runs down, and finding those that failed."""
+    """Writing runs down."""
 
     def record(self, rows: Iterable[Attempt]) -> None:
         """Insert them, in one statement; one that was recorded before a crash stays as it is."""
         self.bulk_create(rows, ignore_conflicts=True)
-
-    def failures(self) -> models.QuerySet[Attempt]:
-        """Runs that ended by an error, a crash or a timeout."""
-        return self.filter(outcome__in=FAILED)
 
 
 class Attempt(models.Model):

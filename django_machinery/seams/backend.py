@@ -73,6 +73,10 @@ class GroupProgress:
     total: int
 
 
+class Estimate(int):
+    """A number that is not counted but about right."""
+
+
 class ResultBackend:
     """A store of states and groups. One object per server alias and process; safe to use from several threads.
 
@@ -121,7 +125,7 @@ class ResultBackend:
         raise NotImplementedError
 
     def count_states(self) -> dict[str, int]:
-        """How many tasks of this server are in each state: exactly while there are few, of 20,000 and more about."""
+        """How many tasks of this server are in each state, exactly while they are few; of 20,000 and more `Estimate`s."""
         raise NotImplementedError
 
     def wait(self, uuids: Sequence[str], timeout: float) -> list[TaskState | None]:

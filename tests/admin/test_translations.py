@@ -2,6 +2,7 @@
 
 import re
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -73,10 +74,11 @@ def translated(monkeypatch: pytest.MonkeyPatch) -> None:
         return bracketed(one if number == 1 else many)
 
     translation.gettext("")  # or the first use replaces what stands in for it
-    monkeypatch.setattr(translation._trans, "gettext", bracketed)
-    monkeypatch.setattr(translation._trans, "ngettext", one_of)
-    monkeypatch.setattr(translation._trans, "pgettext", lambda context, text: bracketed(text))
-    monkeypatch.setattr(translation._trans, "npgettext", lambda context, *texts: one_of(*texts))
+    used: Any = vars(translation)["_trans"]
+    monkeypatch.setattr(used, "gettext", bracketed)
+    monkeypatch.setattr(used, "ngettext", one_of)
+    monkeypatch.setattr(used, "pgettext", lambda context, text: bracketed(text))
+    monkeypatch.setattr(used, "npgettext", lambda context, *texts: one_of(*texts))
 
 
 def english(page: str) -> set[str]:

@@ -19,7 +19,7 @@ from django_machinery.drivers.redis.watching import Watches
 from django_machinery.exceptions import BackendUnavailable, DecodeError
 from django_machinery.protocol.codec import decode_state
 from django_machinery.protocol.states import STATES
-from django_machinery.seams.backend import GroupProgress, ResultBackend, StateChange
+from django_machinery.seams.backend import Estimate, GroupProgress, ResultBackend, StateChange
 
 if TYPE_CHECKING:
     from django_machinery.conf import ServerConfig
@@ -69,8 +69,10 @@ class RedisBackend(ResultBackend):
 
     def count_states(self) -> dict[str, int]:
         counted = Counter(state.state for state in self._all_states(COUNTED))
-        share = max(1.0, self._client.size() / COUNTED)
-        return {state: round(counted[state] * share) for state in STATES}
+        share = self._client.size() / COUNTED
+        if share <= 1:
+            return {state: counted[state] for state in STATES}
+        return {state: Estimate(round(counted[state] * share)) for state in STATES}
 
     def wait(self, uuids: Sequence[str], timeout: float) -> list[TaskState | None]:
         deadline = time.monotonic() + timeout

@@ -125,7 +125,7 @@ class ResultBackend:
         raise NotImplementedError
 
     def count_states(self) -> dict[str, int]:
-        """How many tasks of this server are in each state, exactly while they are few; of 20,000 and more `Estimate`s."""
+        """How many tasks of this server are in each state: exactly, or each an `Estimate` where they are many."""
         raise NotImplementedError
 
     def wait(self, uuids: Sequence[str], timeout: float) -> list[TaskState | None]:

@@ -23,6 +23,7 @@ from django_machinery.seams.unit import Outcome, Verdict
 from django_machinery.server import Server
 
 if TYPE_CHECKING:
+    from django_machinery.models.attempt import AttemptManager
     from django_machinery.models.control import CancellationManager, QueueControlManager
     from django_machinery.seams.broker import Consumer, Delivery
 
@@ -94,6 +95,8 @@ def delete(server: Server, uuids: Sequence[str]) -> int:
         ended = [uuid for uuid, state in _states(server, chunk).items() if state is not None and state.is_completed]
         free = _without_unfinished_groups(server, ended)
         server.backend.purge(free)
+        if not server.backend.keeps_attempts:
+            _attempts(server).filter(uuid__in=free).delete()
         count += len(free)
     return count
 
@@ -228,3 +231,9 @@ def _cancellations(server: Server) -> CancellationManager:
     from django_machinery.models import Cancellation
 
     return Cancellation.objects.db_manager(server.config.database)
+
+
+def _attempts(server: Server) -> AttemptManager:
+    from django_machinery.models import Attempt
+
+    return Attempt.objects.db_manager(server.config.database)

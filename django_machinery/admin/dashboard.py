@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from django.contrib.admin import AdminSite
 from django.db.models import Count, Subquery
@@ -14,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from django_machinery.admin import looks
 from django_machinery.admin.base import permitted
 from django_machinery.admin.charts import chart
+from django_machinery.admin.elsewhere import is_elsewhere
 from django_machinery.admin.shown import Shown
 from django_machinery.exceptions import MachineryError
 from django_machinery.handler import servers
@@ -24,6 +26,8 @@ from django_machinery.protocol.states import STATES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from django_machinery.server import Server
 
 WINDOWS = {
     "1h": (timedelta(hours=1), _("1 h")),
@@ -60,12 +64,23 @@ def panels(request: HttpRequest, site: AdminSite) -> dict[str, Any]:
         inspector = Inspector(servers[alias])
     except MachineryError as error:
         return {**context, "problems": [str(error)]}
+    context["tasks_url"] = _tasks_url(servers[alias], site)
+    context["elsewhere"] = is_elsewhere(servers[alias])
     for permission, panel in _PANELS:
         if context["may"][permission]:
             _add(context, panel, inspector, WINDOWS[window][0])
+    if context["elsewhere"] and context["may"]["taskstate"]:
+        context |= {"newest_failure": None, "newest_attempt": _newest_attempt(alias, inspector)}
     if context["may"]["deadletter"]:
         context["dead"] = _dead(context)
     return context
+
+
+def _tasks_url(server: Server, site: AdminSite) -> str:
+    """Where the tasks of a server are listed, as far as the values of `state` and `name`."""
+    page = "find" if is_elsewhere(server) else "changelist"
+    url = reverse(f"admin:machinery_taskstate_{page}", current_app=site.name)
+    return f"{url}?{urlencode({'server': server.config.alias})}&" if page == "find" else f"{url}?"
 
 
 def _chosen(wanted: str | None, choices: list[str]) -> str:
@@ -110,6 +125,12 @@ def _newest_failure() -> tuple[TaskState, str, datetime] | None:
     tasks = TaskState.objects.filter(uuid=uuid).annotate(dead=_DEAD, run_error=error, failed_at=ended)
     task = tasks.defer("results", "error", "traceback").first()
     return None if task is None else (task, Shown.of(task).text(task.run_error), task.failed_at)
+
+
+def _newest_attempt(alias: str, inspector: Inspector) -> tuple[Attempt, str] | None:
+    """The newest failure where states are elsewhere, and its error as it may be shown."""
+    attempt = inspector.newest_failure()
+    return None if attempt is None else (attempt, Shown(alias, "").text(attempt.error))
 
 
 def _latency(inspector: Inspector, window: timedelta) -> dict[str, Any]:

@@ -26,7 +26,7 @@ MEMBERS = 100
 class GroupMetaAdmin(OperatorAdmin[GroupMeta]):
     """Every group that this database knows."""
 
-    list_display = ("group", "progress", "total", "failed", "chord", "age")
+    list_display = ("group", "progress", "total_column", "failed_column", "chord", "age")
     list_display_links = None
     search_fields = ("uuid__exact", "callback_uuid__exact")
     search_help_text = _("The UUID of a group")
@@ -68,9 +68,17 @@ class GroupMetaAdmin(OperatorAdmin[GroupMeta]):
             f"{good:.2f}",
             f"{good:.2f}",
             f"{failed:.2f}",
-            done,
-            group.total,
+            looks.number(done),
+            looks.number(group.total),
         )
+
+    @admin.display(description=_("total"))
+    def total_column(self, group: GroupMeta) -> str:
+        return looks.number(group.total)
+
+    @admin.display(description=_("failed"))
+    def failed_column(self, group: GroupMeta) -> str:
+        return looks.number(group.failed)
 
     @admin.display(description=_("callback"))
     def chord(self, group: GroupMeta) -> str:

@@ -60,6 +60,11 @@ def clock(moment: datetime | None) -> str:
     return MISSING if moment is None else localtime(moment).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
 
 
+def number(count: int) -> str:
+    """A number with its thousands apart."""
+    return number_format(count, force_grouping=True)
+
+
 def megabytes(count: int) -> str:
     """Bytes as people speak of memory."""
     return f"{number_format(round(count / 2**20))} MiB" if count else MISSING

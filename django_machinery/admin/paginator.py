@@ -35,7 +35,7 @@ class BoundedPaginator(Pages):
         if self.count <= COUNTED:
             return str(intcomma(self.count))
         estimate = 0 if self.object_list.query.where else _estimate(self.object_list)
-        return f"≈ {intcomma(_rounded(estimate))}" if estimate > COUNTED else f"{intcomma(COUNTED)}+"
+        return f"≈ {intcomma(rounded(estimate))}" if estimate > COUNTED else f"{intcomma(COUNTED)}+"
 
 
 def _estimate(queryset: QuerySet[Any]) -> int:
@@ -56,7 +56,7 @@ _ESTIMATES = {
 }
 
 
-def _rounded(number: int) -> int:
+def rounded(number: int) -> int:
     """Three figures are known at best."""
     scale: int = 10 ** max(0, len(str(number)) - 3)
     return round(number / scale) * scale

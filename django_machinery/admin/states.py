@@ -1,12 +1,14 @@
-"""Task states: the list, the page of one task, its raw data, and tasks of other stores."""
+"""Task states: the list, the page of one task, and its raw data."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from django.contrib import admin
-from django.core.exceptions import BadRequest, PermissionDenied
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
 from django.db.models import Case, F, QuerySet, TextField, Value, When
 from django.db.models.functions import Length
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -19,8 +21,8 @@ from django.utils.translation import gettext_lazy as _
 from django_machinery import control
 from django_machinery.admin import dashboard, looks, task_page
 from django_machinery.admin.actions import OperatorAction
-from django_machinery.admin.base import NUL, OperatorAdmin
 from django_machinery.admin.changelist import KeysetChangeList
+from django_machinery.admin.elsewhere import ElsewhereAdmin
 from django_machinery.admin.filters import (
     NameFilter,
     QueueFilter,
@@ -31,9 +33,6 @@ from django_machinery.admin.filters import (
 from django_machinery.admin.search import DECODED, HITS, WINDOW, Query
 from django_machinery.admin.shown import Shown
 from django_machinery.admin.time_filters import ExceptionFilter, FailedFilter, SentFilter
-from django_machinery.exceptions import MachineryError
-from django_machinery.handler import servers
-from django_machinery.inspector import Inspector
 from django_machinery.models import TaskState
 from django_machinery.protocol.states import FINAL
 
@@ -42,11 +41,6 @@ if TYPE_CHECKING:
 
 LONGEST_IN_LIST = 8_000
 """Characters of a signature that the list still decodes to show its arguments."""
-NEWEST = 100
-"""States of another store that are listed."""
-
-Found: TypeAlias = tuple[str, Any, str]
-"""A server's alias, a state of its backend, and the error as it may be shown."""
 
 _TIMES = '<span class="mq-word">{} </span>{}<span class="mq-under"><span class="mq-word">{} </span>{}</span>'
 """The words stand where a narrow page has no headings."""
@@ -86,7 +80,7 @@ ACTIONS = (
 
 
 @admin.register(TaskState)
-class TaskStateAdmin(OperatorAdmin[TaskState]):
+class TaskStateAdmin(ElsewhereAdmin):
     """Every task that this database knows."""
 
     list_display = ("state_column", "task_column", "place", "times", "age")
@@ -117,6 +111,7 @@ class TaskStateAdmin(OperatorAdmin[TaskState]):
         return [
             path("dashboard/", view(self.dashboard_view), name=name("dashboard")),
             path("find/", view(self.find_view), name=name("find")),
+            path("find/act/", view(self.act_view), name=name("act")),
             path("<int:pk>/raw/", view(self.raw_view), name=name("raw")),
             path("<int:pk>/live/", view(self.live_view), name=name("live")),
             *super().get_urls(),
@@ -146,7 +141,9 @@ class TaskStateAdmin(OperatorAdmin[TaskState]):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """The page of one task."""
+        """The page of one task. Django's log knows a task that has no row by its UUID: that page is another."""
+        if not object_id.isdecimal():
+            return HttpResponseRedirect(f"{self.url('find')}?{urlencode({'uuid': unquote(object_id)})}")
         return self._page(request, object_id, "admin/machinery/taskstate/detail.html")
 
     def live_view(self, request: HttpRequest, pk: int) -> HttpResponse:
@@ -162,23 +159,6 @@ class TaskStateAdmin(OperatorAdmin[TaskState]):
         context |= {"signature": looks.pretty(task.signature), "results": looks.pretty(task.results or "")}
         context |= {"error": task.error, "traceback": task.traceback}
         return TemplateResponse(request, "admin/machinery/taskstate/raw.html", context)
-
-    def find_view(self, request: HttpRequest) -> HttpResponse:
-        """The task with a UUID: its page here, or what the result backends of the servers know of it.
-
-        Without a UUID the newest states of the backends that are not this database and can list.
-        """
-        if not self.may(request, "view"):
-            raise PermissionDenied
-        uuid = request.GET.get("uuid", "").strip()
-        if NUL in uuid:
-            raise BadRequest("a NUL in a UUID")
-        here = TaskState.objects.filter(uuid=uuid).values_list("id", flat=True).first() if uuid else None
-        if here is not None:
-            return HttpResponseRedirect(self.url("change", here))
-        found, unreachable = _in_backends(uuid) if uuid else _newest_elsewhere()
-        context = self.page_context(request, title=_("Find a task"), uuid=uuid, found=found, unreachable=unreachable)
-        return TemplateResponse(request, "admin/machinery/taskstate/find.html", context)
 
     def dashboard_view(self, request: HttpRequest) -> HttpResponse:
         """What of the dashboard refreshes itself."""
@@ -240,35 +220,3 @@ def _args(task: TaskState) -> str:
     short = getattr(task, "short", "")
     arguments = Shown(task.server, short).arguments if short else None
     return "…" if arguments is None else looks.one_line(arguments)
-
-
-def _in_backends(uuid: str) -> tuple[list[Found], list[str]]:
-    """What each server's backend knows of a task, and the servers that cannot be reached."""
-
-    def ask(server: Server) -> list[Any]:
-        state = Inspector(server).state(uuid)
-        return [] if state is None else [state]
-
-    return _ask_all(ask)
-
-
-def _newest_elsewhere() -> tuple[list[Found], list[str]]:
-    """The newest states of each server whose states are not in this database, as far as they can be listed."""
-
-    def ask(server: Server) -> list[Any]:
-        return [] if server.backend.supports_transactions else Inspector(server).states(NEWEST)
-
-    return _ask_all(ask)
-
-
-def _ask_all(ask: Callable[[Server], list[Any]]) -> tuple[list[Found], list[str]]:
-    found: list[Found] = []
-    unreachable = []
-    for alias in servers:
-        try:
-            states = ask(servers[alias])
-        except MachineryError:
-            unreachable.append(alias)
-        else:
-            found += [(alias, state, Shown(alias, "").text(state.error)) for state in states]
-    return found, unreachable

@@ -13,7 +13,9 @@ from django.utils.safestring import SafeString
 
 from django_machinery.admin import dashboard, looks
 from django_machinery.admin.changelist import OLDER_THAN
+from django_machinery.admin.paginator import rounded
 from django_machinery.admin.shown import Shown
+from django_machinery.seams.backend import Estimate
 
 register = template.Library()
 register.filter("ago", looks.ago)
@@ -36,7 +38,9 @@ def pill(state: str, reason: str = "") -> SafeString:
 
 @register.filter
 def big(number: int) -> str:
-    """A number with its thousands apart."""
+    """A number with its thousands apart; about, where it is estimated."""
+    if isinstance(number, Estimate):
+        return f"≈ {number_format(rounded(number), force_grouping=True)}"
     return number_format(number, force_grouping=True)
 
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from django_machinery.admin import looks
@@ -52,21 +53,21 @@ class Link:
 def context(task: TaskState, actions: Sequence[OperatorAction]) -> dict[str, Any]:
     """The variables of the template."""
     shown = Shown.of(task)
-    attempts = list(Attempt.objects.filter(uuid=task.uuid).order_by("-generation", "-number")[:NEIGHBOURS])
+    attempts = newest_first(Attempt.objects.filter(uuid=task.uuid))
     earlier = [each for each in attempts[::-1] if each.generation == task.generation and each.number < task.attempt]
     due = _due(task, earlier, shown.signature)
     started = _own_start(task, earlier)
     return {
         "task": task,
         "final": task.state in FINAL,
-        "actions": [action for action in actions if _sensible(action.name, task)],
+        "actions": [action for action in actions if is_sensible(action.name, task.state, task.name)],
         "steps": _timed(_steps(task, earlier, due)),
-        "attempts": [_attempt(attempt, shown, task.generation) for attempt in attempts],
+        "attempts": attempts_shown(attempts, shown, task.generation),
         "arguments": [(name, looks.pretty(value)) for name, value in shown.arguments or ()],
         "results": _results(task, shown),
         "error": shown.text(task.error),
         "traceback": shown.text(task.traceback),
-        "progress": _progress(task, shown),
+        "progress": progress_shown(task.progress_done, task.progress_total, shown.text(task.progress_note)),
         "links": _with_states(list(_links(task, shown.signature))),
         "schedule": Schedule.objects.filter(pk=task.schedule_id).first() if task.schedule_id else None,
         "waited": looks.duration(looks.between(due, started)),
@@ -74,11 +75,11 @@ def context(task: TaskState, actions: Sequence[OperatorAction]) -> dict[str, Any
     }
 
 
-def _sensible(action: str, task: TaskState) -> bool:
-    """Would that action change anything?"""
-    if task.state in FINAL:
-        return action == "remove" or (action == "retry" and task.name != ACT_ON_FILTER)
-    waits = task.state in (PENDING, RETRY)
+def is_sensible(action: str, state: str, name: str) -> bool:
+    """Would that action change anything of a task in that state?"""
+    if state in FINAL:
+        return action == "remove" or (action == "retry" and name != ACT_ON_FILTER)
+    waits = state in (PENDING, RETRY)
     return action == "cancel" or (action == "run_now" and waits) or (action == "cancel_hard" and not waits)
 
 
@@ -146,15 +147,25 @@ def _timed(steps: Iterator[Step]) -> list[Step]:
     return ordered
 
 
-def _attempt(attempt: Attempt, shown: Shown, generation: int) -> dict[str, Any]:
-    label = _("Attempt %(attempt)d of run %(run)d") if generation else _("Attempt %(attempt)d")
-    return {
-        "row": attempt,
-        "label": label % {"attempt": attempt.number, "run": attempt.generation + 1},
-        "took": looks.duration(looks.between(attempt.started_at, attempt.ended_at)),
-        "error": shown.text(attempt.error),
-        "traceback": shown.text(attempt.traceback),
-    }
+def newest_first(attempts: QuerySet[Attempt]) -> list[Attempt]:
+    """The latest of a task's runs that did not succeed."""
+    return list(attempts.order_by("-generation", "-number")[:NEIGHBOURS])
+
+
+def attempts_shown(attempts: Sequence[Attempt], shown: Shown, generation: int = 0) -> list[dict[str, Any]]:
+    """Runs as the page has them; `generation`: how often the task was started anew, where that is known."""
+    again = generation or any(attempt.generation for attempt in attempts)
+    label = _("Attempt %(attempt)d of run %(run)d") if again else _("Attempt %(attempt)d")
+    return [
+        {
+            "row": attempt,
+            "label": label % {"attempt": attempt.number, "run": attempt.generation + 1},
+            "took": looks.duration(looks.between(attempt.started_at, attempt.ended_at)),
+            "error": shown.text(attempt.error),
+            "traceback": shown.text(attempt.traceback),
+        }
+        for attempt in attempts
+    ]
 
 
 def _results(task: TaskState, shown: Shown) -> list[tuple[str, str]] | None:
@@ -171,12 +182,12 @@ def _json(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False)
 
 
-def _progress(task: TaskState, shown: Shown) -> dict[str, Any] | None:
-    if task.progress_done is None:
+def progress_shown(done: int | None, total: int | None, note: str) -> dict[str, Any] | None:
+    """How far a task says it is; None: it says nothing."""
+    if done is None:
         return None
-    total = task.progress_total
-    share = min(100, round(100 * task.progress_done / total)) if total else None
-    return {"done": task.progress_done, "total": total, "share": share, "note": shown.text(task.progress_note)}
+    share = min(100, round(100 * done / total)) if total else None
+    return {"done": done, "total": total, "share": share, "note": note}
 
 
 def _links(task: TaskState, signature: Signature | None) -> Iterator[Link]:

@@ -24,7 +24,7 @@ RECENT = 20
 class WorkerProcessAdmin(OperatorAdmin[WorkerProcess]):
     """Every worker process that is alive, or was lost a while ago."""
 
-    list_display = ("process", "life", "queues_column", "load", "done", "failed", "memory", "beat")
+    list_display = ("process", "life", "queues_column", "load", "done_column", "failed_column", "memory", "beat")
     list_display_links = None
     ordering = ("-beat_at", "-id")
     search_fields = ("host", "tag", "token__exact")
@@ -60,6 +60,14 @@ class WorkerProcessAdmin(OperatorAdmin[WorkerProcess]):
     @admin.display(description=_("busy"))
     def load(self, worker: WorkerProcess) -> str:
         return f"{worker.busy} / {worker.concurrency or '∞'}"
+
+    @admin.display(description=_("done"))
+    def done_column(self, worker: WorkerProcess) -> str:
+        return looks.number(worker.done)
+
+    @admin.display(description=_("failed"))
+    def failed_column(self, worker: WorkerProcess) -> str:
+        return looks.number(worker.failed)
 
     @admin.display(description=_("memory"))
     def memory(self, worker: WorkerProcess) -> str:

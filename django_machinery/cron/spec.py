@@ -52,12 +52,12 @@ class Spec:
             for instant in activations(self.timing, _plain(start), _plain(end), self.zone or zone, dst):
                 yield instant.replace(tzinfo=UTC)
 
-    def words(self) -> str:
-        """In English: "At 06:00 every day", "Every 90 minutes"."""
+    def words(self, translate: words.Translate = str) -> str:
+        """In English, or what `translate` makes of its parts: "At 06:00 every day", "Every 90 minutes"."""
         if isinstance(self.timing, timedelta):
-            return words.of_period(self.timing)
-        place = f", {self.zone.key} time" if self.zone else ""
-        return words.of_wall_times(self.timing) + place
+            return words.of_period(self.timing, translate)
+        told = words.of_wall_times(self.timing, translate)
+        return words.in_zone(told, self.zone.key, translate) if self.zone else told
 
 
 def _limit(after: datetime, zone: tzinfo) -> datetime:

@@ -13,7 +13,7 @@ from django_machinery.inspector.looks import FailureRow, Latency, Point, QueueLo
 
 if TYPE_CHECKING:
     from django_machinery.inspector.figures import Figures
-    from django_machinery.models import WorkerProcess
+    from django_machinery.models import Attempt, WorkerProcess
     from django_machinery.protocol.states import TaskState
     from django_machinery.server import Server
 
@@ -33,7 +33,7 @@ class Inspector:
         self._database = server.config.database
 
     def counts(self) -> dict[str, int]:
-        """How many tasks are in each state; estimated where there are very many. Empty where states are not listed."""
+        """How many tasks are in each state; of very many an `Estimate`. Empty where states are not listed."""
         backend = self._server.backend
         return backend.count_states() if backend.supports_listing else {}
 
@@ -74,7 +74,6 @@ class Inspector:
         """Which tasks failed by what in the last week, the most in the last hour, day, week first.
 
         A task counts once, however often its runs failed by that, also if a later one succeeded.
-        Attempts are kept with the states in a database: with another result backend there are none.
         """
         from django_machinery.models import Attempt
         from django_machinery.models.clock import StoreTime
@@ -98,14 +97,22 @@ class Inspector:
             for name, exception, in_hour, in_day, in_week, latest in groups
         ]
 
+    def newest_failure(self) -> Attempt | None:
+        """The latest run that failed in the last week."""
+        from django_machinery.models import Attempt
+        from django_machinery.models.clock import StoreTime
+
+        attempts = Attempt.objects.using(self._database).filter(ended_at__gt=StoreTime(-7 * 86_400.0))
+        return attempts.filter(outcome__in=FAILED).order_by("-ended_at", "-id").first()
+
     def state(self, uuid: str) -> TaskState | None:
         """What is known of a task in any store; None: never sent, or expired."""
         return self._server.backend.get_states([uuid])[0]
 
-    def states(self, limit: int, before: datetime | None = None) -> list[TaskState]:
-        """The newest states, of those sent before that time. None where states are not listed."""
+    def states(self, limit: int, before: datetime | None = None, state: str = "", name: str = "") -> list[TaskState]:
+        """The newest tasks: sent before a time, in a state, of a name, if given. None where they are not listed."""
         backend = self._server.backend
-        return backend.list_states(limit, before) if backend.supports_listing else []
+        return backend.list_states(limit, before, state, name) if backend.supports_listing else []
 
     @cached_property
     def _figures(self) -> Figures:

@@ -62,6 +62,8 @@ class Migration(migrations.Migration):
             ],
             options={
                 "db_table": "machinery_cancellation",
+                "verbose_name": "cancellation",
+                "verbose_name_plural": "cancellations",
                 "constraints": [
                     models.UniqueConstraint(fields=("server", "uuid", "generation"), name="machinery_cancellation_of")
                 ],
@@ -94,6 +96,8 @@ class Migration(migrations.Migration):
             ],
             options={
                 "db_table": "machinery_dead_letter",
+                "verbose_name": "dead letter",
+                "verbose_name_plural": "dead letters",
                 "permissions": [
                     ("requeue_deadletter", "Can send dead letters again"),
                     ("view_raw_deadletter", "Can see the unmasked messages of dead letters"),
@@ -121,6 +125,8 @@ class Migration(migrations.Migration):
             ],
             options={
                 "db_table": "machinery_group_meta",
+                "verbose_name": "group meta",
+                "verbose_name_plural": "group metas",
                 "indexes": [models.Index(fields=["created_at"], name="machinery_group_created")],
                 "constraints": [models.UniqueConstraint(fields=("uuid",), name="machinery_group_uuid")],
             },
@@ -237,8 +243,13 @@ class Migration(migrations.Migration):
             name="Schedule",
             fields=[
                 ("id", models.BigAutoField(primary_key=True, serialize=False)),
-                ("server", django_machinery.models.fields.WireCharField(default="default", max_length=64)),
-                ("name", django_machinery.models.fields.WireCharField(max_length=190)),
+                (
+                    "server",
+                    django_machinery.models.fields.WireCharField(
+                        default="default", max_length=64, verbose_name="server"
+                    ),
+                ),
+                ("name", django_machinery.models.fields.WireCharField(max_length=190, verbose_name="name")),
                 (
                     "kind",
                     django_machinery.models.fields.WireCharField(
@@ -250,11 +261,17 @@ class Migration(migrations.Migration):
                         ],
                         default="task",
                         max_length=16,
+                        verbose_name="kind",
                     ),
                 ),
-                ("spec", django_machinery.models.fields.WireCharField(max_length=255)),
-                ("timezone", django_machinery.models.fields.WireCharField(blank=True, default="", max_length=64)),
-                ("signatures", django_machinery.models.fields.WireTextField()),
+                ("spec", django_machinery.models.fields.WireCharField(max_length=255, verbose_name="spec")),
+                (
+                    "timezone",
+                    django_machinery.models.fields.WireCharField(
+                        blank=True, default="", max_length=64, verbose_name="timezone"
+                    ),
+                ),
+                ("signatures", django_machinery.models.fields.WireTextField(verbose_name="signatures")),
                 (
                     "origin",
                     django_machinery.models.fields.WireCharField(
@@ -262,11 +279,15 @@ class Migration(migrations.Migration):
                         default="model",
                         editable=False,
                         max_length=16,
+                        verbose_name="origin",
                     ),
                 ),
-                ("enabled", models.BooleanField(default=True)),
-                ("starts_at", django_machinery.models.fields.MomentField(blank=True, null=True)),
-                ("ends_at", django_machinery.models.fields.MomentField(blank=True, null=True)),
+                ("enabled", models.BooleanField(default=True, verbose_name="enabled")),
+                (
+                    "starts_at",
+                    django_machinery.models.fields.MomentField(blank=True, null=True, verbose_name="starts at"),
+                ),
+                ("ends_at", django_machinery.models.fields.MomentField(blank=True, null=True, verbose_name="ends at")),
                 (
                     "missed",
                     django_machinery.models.fields.WireCharField(
@@ -277,13 +298,17 @@ class Migration(migrations.Migration):
                         ],
                         default="one",
                         max_length=16,
+                        verbose_name="missed",
                     ),
                 ),
-                ("catch_up", models.PositiveIntegerField(blank=True, null=True)),
+                ("catch_up", models.PositiveIntegerField(blank=True, null=True, verbose_name="catch up")),
                 (
                     "dst_gap",
                     django_machinery.models.fields.WireCharField(
-                        choices=[("next", "run when the gap ends"), ("skip", "skip it")], default="next", max_length=16
+                        choices=[("next", "run when the gap ends"), ("skip", "skip it")],
+                        default="next",
+                        max_length=16,
+                        verbose_name="dst gap",
                     ),
                 ),
                 (
@@ -292,6 +317,7 @@ class Migration(migrations.Migration):
                         choices=[("first", "run the first time"), ("both", "run both times")],
                         default="first",
                         max_length=16,
+                        verbose_name="dst overlap",
                     ),
                 ),
                 (
@@ -300,26 +326,44 @@ class Migration(migrations.Migration):
                         choices=[("allow", "run beside it"), ("skip", "skip the new one")],
                         default="allow",
                         max_length=16,
+                        verbose_name="run overlap",
                     ),
                 ),
-                ("next_at", django_machinery.models.fields.MomentField(blank=True, editable=False, null=True)),
+                (
+                    "next_at",
+                    django_machinery.models.fields.MomentField(
+                        blank=True, editable=False, null=True, verbose_name="next at"
+                    ),
+                ),
                 (
                     "planned_for",
                     django_machinery.models.fields.WireCharField(
                         blank=True, default="", editable=False, max_length=420
                     ),
                 ),
-                ("last_at", django_machinery.models.fields.MomentField(blank=True, editable=False, null=True)),
+                (
+                    "last_at",
+                    django_machinery.models.fields.MomentField(
+                        blank=True, editable=False, null=True, verbose_name="last at"
+                    ),
+                ),
                 (
                     "last_uuid",
                     django_machinery.models.fields.WireCharField(
                         blank=True, default="", editable=False, max_length=255
                     ),
                 ),
-                ("seen_at", django_machinery.models.fields.MomentField(blank=True, editable=False, null=True)),
+                (
+                    "seen_at",
+                    django_machinery.models.fields.MomentField(
+                        blank=True, editable=False, null=True, verbose_name="seen at"
+                    ),
+                ),
             ],
             options={
                 "db_table": "machinery_schedule",
+                "verbose_name": "schedule",
+                "verbose_name_plural": "schedules",
                 "permissions": [
                     ("run_now_schedule", "Can run schedules now"),
                     ("switch_schedule", "Can enable and disable schedules"),
@@ -389,6 +433,8 @@ class Migration(migrations.Migration):
             ],
             options={
                 "db_table": "machinery_task_state",
+                "verbose_name": "task state",
+                "verbose_name_plural": "task states",
                 "permissions": [
                     ("retry_taskstate", "Can run tasks again"),
                     ("cancel_taskstate", "Can cancel tasks"),

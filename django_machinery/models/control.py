@@ -138,6 +138,8 @@ class Cancellation(models.Model):
 
     class Meta:
         db_table = "machinery_cancellation"
+        verbose_name = _("cancellation")
+        verbose_name_plural = _("cancellations")
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["server", "uuid", "generation"], name="machinery_cancellation_of")
         ]

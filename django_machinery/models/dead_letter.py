@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import ClassVar, Protocol
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from django_machinery.models.clock import StoreTime
 from django_machinery.models.fields import WireCharField, WireTextField, fitted
@@ -107,6 +108,8 @@ class DeadLetter(models.Model):
 
     class Meta:
         db_table = "machinery_dead_letter"
+        verbose_name = _("dead letter")
+        verbose_name_plural = _("dead letters")
         permissions: ClassVar = [
             ("requeue_deadletter", "Can send dead letters again"),
             ("view_raw_deadletter", "Can see the unmasked messages of dead letters"),

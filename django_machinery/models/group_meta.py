@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from django.db import models
 from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
 
 from django_machinery.models.clock import StoreTime
 from django_machinery.models.fields import WireCharField, WireTextField
@@ -76,6 +77,8 @@ class GroupMeta(models.Model):
 
     class Meta:
         db_table = "machinery_group_meta"
+        verbose_name = _("group meta")
+        verbose_name_plural = _("group metas")
         constraints: ClassVar = [models.UniqueConstraint(fields=["uuid"], name="machinery_group_uuid")]
         indexes: ClassVar = [models.Index(fields=["created_at"], name="machinery_group_created")]
 

@@ -12,9 +12,12 @@ from django.core.exceptions import ValidationError
 from django.db import connections, models
 from django.db.models import Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from django_machinery import registry
 from django_machinery.cron import GAP_NEXT, GAP_SKIP, OVERLAP_BOTH, OVERLAP_FIRST, DstPolicy, Spec, parse
+from django_machinery.cron.words import in_zone
 from django_machinery.exceptions import ArgumentError, ConfigurationError, CronError, DecodeError
 from django_machinery.models.clock import present_time
 from django_machinery.models.fields import MomentField, WireCharField, WireTextField
@@ -63,69 +66,71 @@ class Schedule(models.Model):
     """When to send which signatures, in a zone of its own."""
 
     class Kind(models.TextChoices):
-        TASK = "task", "a task"
-        GROUP = "group", "a group: tasks side by side"
-        CHAIN = "chain", "a chain: tasks one after the other"
-        CHORD = "chord", "a chord: a group, and a last task with its results"
+        TASK = "task", _("a task")
+        GROUP = "group", _("a group: tasks side by side")
+        CHAIN = "chain", _("a chain: tasks one after the other")
+        CHORD = "chord", _("a chord: a group, and a last task with its results")
 
     class Origin(models.TextChoices):
-        CODE = "code", "declared by the project"
-        MODEL = "model", "made by hand"
+        CODE = "code", _("declared by the project")
+        MODEL = "model", _("made by hand")
 
     class Missed(models.TextChoices):
         """What becomes of ticks at which no scheduler was there."""
 
-        SKIP = "skip", "skip them"
-        ONE = "one", "run once for all of them"
-        ALL = "all", "run for each of them"
+        SKIP = "skip", _("skip them")
+        ONE = "one", _("run once for all of them")
+        ALL = "all", _("run for each of them")
 
     class DstGap(models.TextChoices):
-        NEXT = GAP_NEXT, "run when the gap ends"
-        SKIP = GAP_SKIP, "skip it"
+        NEXT = GAP_NEXT, _("run when the gap ends")
+        SKIP = GAP_SKIP, _("skip it")
 
     class DstOverlap(models.TextChoices):
-        FIRST = OVERLAP_FIRST, "run the first time"
-        BOTH = OVERLAP_BOTH, "run both times"
+        FIRST = OVERLAP_FIRST, _("run the first time")
+        BOTH = OVERLAP_BOTH, _("run both times")
 
     class RunOverlap(models.TextChoices):
         """Whether a tick is sent while the run of the tick before has not ended."""
 
-        ALLOW = "allow", "run beside it"
-        SKIP = "skip", "skip the new one"
+        ALLOW = "allow", _("run beside it")
+        SKIP = "skip", _("skip the new one")
 
     id = models.BigAutoField(primary_key=True)
-    server = WireCharField(max_length=64, default="default")
-    name = WireCharField(max_length=190)
-    kind = WireCharField(max_length=16, choices=Kind, default=Kind.TASK)
-    spec = WireCharField()
-    timezone = WireCharField(max_length=64, default="", blank=True)
+    server = WireCharField(_("server"), max_length=64, default="default")
+    name = WireCharField(_("name"), max_length=190)
+    kind = WireCharField(_("kind"), max_length=16, choices=Kind, default=Kind.TASK)
+    spec = WireCharField(_("spec"))
+    timezone = WireCharField(_("timezone"), max_length=64, default="", blank=True)
     """IANA name; empty: the project's TIME_ZONE."""
-    signatures = WireTextField()
+    signatures = WireTextField(_("signatures"))
     """A JSON array of signatures as on the wire; the last one of a chord is its callback."""
-    origin = WireCharField(max_length=16, choices=Origin, default=Origin.MODEL, editable=False)
-    enabled = models.BooleanField(default=True)
-    starts_at = MomentField(null=True, blank=True)
-    ends_at = MomentField(null=True, blank=True)
-    missed = WireCharField(max_length=16, choices=Missed, default=Missed.ONE)
-    catch_up = models.PositiveIntegerField(null=True, blank=True)
+    origin = WireCharField(_("origin"), max_length=16, choices=Origin, default=Origin.MODEL, editable=False)
+    enabled = models.BooleanField(_("enabled"), default=True)
+    starts_at = MomentField(_("starts at"), null=True, blank=True)
+    ends_at = MomentField(_("ends at"), null=True, blank=True)
+    missed = WireCharField(_("missed"), max_length=16, choices=Missed, default=Missed.ONE)
+    catch_up = models.PositiveIntegerField(_("catch up"), null=True, blank=True)
     """Seconds: how old a missed tick may be to be made up for; null: any age."""
-    dst_gap = WireCharField(max_length=16, choices=DstGap, default=DstGap.NEXT)
-    dst_overlap = WireCharField(max_length=16, choices=DstOverlap, default=DstOverlap.FIRST)
-    run_overlap = WireCharField(max_length=16, choices=RunOverlap, default=RunOverlap.ALLOW)
-    next_at = MomentField(null=True, blank=True, editable=False)
+    dst_gap = WireCharField(_("dst gap"), max_length=16, choices=DstGap, default=DstGap.NEXT)
+    dst_overlap = WireCharField(_("dst overlap"), max_length=16, choices=DstOverlap, default=DstOverlap.FIRST)
+    run_overlap = WireCharField(_("run overlap"), max_length=16, choices=RunOverlap, default=RunOverlap.ALLOW)
+    next_at = MomentField(_("next at"), null=True, blank=True, editable=False)
     """The next tick from `starts_at` to `ends_at`; null: there is none, or nobody has looked yet."""
     planned_for = WireCharField(max_length=420, default="", blank=True, editable=False)
     """What `next_at` was computed from (`PLAN`): it differs from the row after an update that went round `save`."""
-    last_at = MomentField(null=True, blank=True, editable=False)
+    last_at = MomentField(_("last at"), null=True, blank=True, editable=False)
     last_uuid = WireCharField(default="", blank=True, editable=False)
     """Of the last run: a task's, the last task's of a chain, the callback's of a chord, or a group's."""
-    seen_at = MomentField(null=True, blank=True, editable=False)
+    seen_at = MomentField(_("seen at"), null=True, blank=True, editable=False)
     """When a worker last declared it; null for those made by hand."""
 
     objects: ClassVar[ScheduleManager] = ScheduleManager()
 
     class Meta:
         db_table = "machinery_schedule"
+        verbose_name = _("schedule")
+        verbose_name_plural = _("schedules")
         permissions: ClassVar = [
             ("run_now_schedule", "Can run schedules now"),
             ("switch_schedule", "Can enable and disable schedules"),
@@ -211,11 +216,11 @@ class Schedule(models.Model):
         return found
 
     def words(self) -> str:
-        """The spec in English, with its zone; what is wrong with it where it cannot be read."""
+        """The spec in words of the active language, with its zone; what is wrong with it where it cannot be read."""
         try:
             spec = self.cron
-            place = "" if spec.zone or spec.every or not self.timezone else f", {self.timezone} time"
-            return spec.words() + place
+            told = spec.words(gettext)
+            return told if spec.zone or spec.every or not self.timezone else in_zone(told, self.timezone, gettext)
         except UNREADABLE as error:
             return str(error)
 
@@ -225,15 +230,16 @@ class Schedule(models.Model):
 
     def _faults(self) -> Iterator[tuple[str, object]]:
         try:
-            _ = self.cron
+            self.cron  # noqa: B018
         except UNREADABLE as error:
             yield "spec", error
         try:
-            _ = self.zone
+            self.zone  # noqa: B018
         except UNREADABLE:
-            yield "timezone", f"{self.timezone!r} is not in the tz database: write one such as Europe/Berlin"
+            text = gettext("%s is not in the tz database: write one such as Europe/Berlin")
+            yield "timezone", text % repr(self.timezone)
         if self.starts_at is not None and self.ends_at is not None and self.starts_at > self.ends_at:
-            yield "ends_at", "It ends before it starts."
+            yield "ends_at", gettext("It ends before it starts.")
         try:
             signatures = self.invocations
         except DecodeError as error:
@@ -283,7 +289,7 @@ def gets_results(kind: str, position: int, count: int) -> bool:
 
 def _miscounted(kind: str, count: int) -> str:
     if kind == Schedule.Kind.TASK and count != 1:
-        return "A task is one signature."
+        return gettext("A task is one signature.")
     if kind == Schedule.Kind.CHORD and count < 2:
-        return "A chord is at least one task, and a last one that gets the results."
-    return "There is no task." if not count else ""
+        return gettext("A chord is at least one task, and a last one that gets the results.")
+    return gettext("There is no task.") if not count else ""

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import ClassVar, NamedTuple, TypeVar
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from django_machinery.models.attempt import Attempt
 from django_machinery.models.fields import SparseIndex, WireCharField, WireTextField
@@ -146,6 +147,8 @@ class TaskState(models.Model):
 
     class Meta:
         db_table = "machinery_task_state"
+        verbose_name = _("task state")
+        verbose_name_plural = _("task states")
         permissions: ClassVar = [
             ("retry_taskstate", "Can run tasks again"),
             ("cancel_taskstate", "Can cancel tasks"),

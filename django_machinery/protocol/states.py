@@ -56,6 +56,14 @@ class TaskState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         """When the task was sent, to the microsecond; year 1 if that is not known."""
         return parse_time(self.created_at_text)
 
+    def is_one_of(self, before: datetime | None = None, state: str = "", name: str = "") -> bool:
+        """Was it sent before that time, is it in that state and of that name? What is not given fits all."""
+        return (
+            (not state or self.state == state)
+            and (not name or self.task_name == name)
+            and (before is None or self.created_at < before)
+        )
+
     @property
     def is_completed(self) -> bool:
         return self.state in FINAL

@@ -73,6 +73,10 @@ class GroupProgress:
     total: int
 
 
+class Estimate(int):
+    """A number that is not counted but about right."""
+
+
 SHORTEST, LONGEST = 0.001, 0.5
 """Seconds between two looks at tasks that somebody waits for, where nothing but looking tells."""
 BACK_OFF = 0.15
@@ -94,6 +98,8 @@ class ResultBackend:
     """States can be listed, not only looked up: `list_states` works."""
     keeps_signatures: ClassVar[bool] = False
     """The invocation is kept with the state: `signatures` knows it, so that a task can be run again."""
+    keeps_attempts: ClassVar[bool] = False
+    """Runs that did not succeed are kept with the state. Of other backends, workers note them in the database."""
     supports_transactions: ClassVar[bool] = False
     """Writes take part in the caller's database transaction."""
     keeps_results: ClassVar[bool] = True
@@ -123,12 +129,14 @@ class ResultBackend:
         """The invocations as they were last sent, in the order asked; None where there is none that can be read."""
         return [None] * len(uuids)
 
-    def list_states(self, limit: int, before: datetime | None = None) -> list[TaskState]:
-        """The newest states of this server, of those sent before that time; the newest first."""
+    def list_states(
+        self, limit: int, before: datetime | None = None, state: str = "", name: str = ""
+    ) -> list[TaskState]:
+        """The newest of this server, the newest first: those sent before a time, in a state, of a task, if given."""
         raise NotImplementedError
 
     def count_states(self) -> dict[str, int]:
-        """How many tasks of this server are in each state: exactly while there are few, of 20,000 and more about."""
+        """How many tasks of this server are in each state: exactly, or each an `Estimate` where they are many."""
         raise NotImplementedError
 
     def wait(self, uuids: Sequence[str], timeout: float) -> list[TaskState | None]:

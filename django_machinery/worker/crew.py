@@ -17,6 +17,7 @@ from django_machinery.exceptions import StoreError
 from django_machinery.seams.broker import Lease
 from django_machinery.worker import outcomes
 from django_machinery.worker.announcer import Announcer
+from django_machinery.worker.attempts import Attempts
 from django_machinery.worker.committer import Committer
 from django_machinery.worker.controls import Controls
 from django_machinery.worker.executor import Executor
@@ -87,7 +88,7 @@ class Crew:
         self._executor = Executor(
             server, unit, self.name, hooks, self.announcer, self._loop, self._controls, terms.limited
         )
-        self._tally = Tally(server, terms.token)
+        self._tally, self._attempts = Tally(server, terms.token), Attempts(server)
         self._committer = Committer(
             server, self._consumer, unit, self._stores, self.announcer, hooks, self.name, self._all_ended, self._record
         )
@@ -162,7 +163,7 @@ class Crew:
         finished = self._wait_for_threads(deadline)
         self._committer.stop()
         committed = self._wait_for_commits(max(deadline, monotonic() + (0.0 if self._aborted.is_set() else FLUSH)))
-        self._reporter.stop(FLUSH)
+        self._reporter.stop(FLUSH)  # its last round writes down what was committed
         self._stores.abort()
         self._watchdog.stop()
         if self._leases is not None:
@@ -194,6 +195,7 @@ class Crew:
             self._pool.slots,
             self._controls,
             self._tally,
+            self._attempts,
             pauses_changed=self._fetcher.look_again,
             end=self._end_cancelled if self._may_end else None,
         )
@@ -236,6 +238,7 @@ class Crew:
 
     def _record(self, outcome: TaskOutcome) -> None:
         self._tally.ended(outcome)
+        self._attempts.ended(outcome)
         if outcome.progress is not None:
             self._reporter.ended(outcome)
 

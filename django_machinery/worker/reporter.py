@@ -1,4 +1,4 @@
-"""Between the database and running tasks: tells their progress, obeys operators, writes the worker's figures down."""
+"""Between the database and running tasks: tells their progress, obeys operators, writes down what has ended."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from django_machinery.models.control import Wish
     from django_machinery.seams.broker import Consumer
     from django_machinery.server import Server
+    from django_machinery.worker.attempts import Attempts
     from django_machinery.worker.controls import Controls
     from django_machinery.worker.outcomes import TaskOutcome
     from django_machinery.worker.pool import Slot
@@ -52,6 +53,7 @@ class Reporter:
         slots: list[Slot],
         controls: Controls,
         tally: Tally,
+        attempts: Attempts,
         pauses_changed: Callable[[], object],
         end: Callable[[Run, Wish], object] | None,
     ) -> None:
@@ -61,6 +63,7 @@ class Reporter:
         self._slots = slots
         self._controls = controls
         self._tally = tally
+        self._attempts = attempts
         self._pauses_changed = pauses_changed
         self._end = end
         self._stored: dict[Run, Progress] = {}
@@ -103,7 +106,7 @@ class Reporter:
         if self._controls.cancelled:
             for run in runs:
                 self._attempt(lambda run=run: self._cancel(run))  # type: ignore[misc]
-        if reached and self._attempt(self._record):
+        if reached and self._attempt(self._attempts.store) and self._attempt(self._record):
             self._attempt(lambda: self._store_progress(runs))
         forget_queries()
 
@@ -112,7 +115,7 @@ class Reporter:
         try:
             errand()
         except AWAY as error:
-            logger.debug("Progress, cancellations and figures have to wait: %s", error)
+            logger.debug("Progress, cancellations, failed runs and figures have to wait: %s", error)
             close_broken()
             return False
         except Exception as error:

@@ -22,7 +22,7 @@ from django_machinery.inspector import Inspector, Point
 from django_machinery.models import Attempt, GroupMeta, Schedule, TaskState, WorkerProcess
 from django_machinery.protocol.codec import encode_signature
 from django_machinery.protocol.signature import Arg
-from django_machinery.protocol.states import PENDING
+from django_machinery.protocol.states import PENDING, SUCCESS
 from django_machinery.seams.backend import StateChange
 from tests.admin import samples
 from tests.admin.rows import WHEN, make_rows
@@ -290,3 +290,44 @@ def test_every_page_is_registered_with_the_default_site():
 
 def _named(name: str, value: str) -> Any:
     return Arg.of(value, name=name)
+
+
+def test_numbers_have_their_thousands_apart_and_what_names_something_has_not(operator: Client):
+    worker = make_rows()["workerprocess"]
+    worker.pid, worker.done, worker.failed = 123_456, 7_654_321, 4_321
+    worker.save()
+    GroupMeta.objects.update(total=65_432, remaining=10_000, failed=9_876)
+    with override_settings(USE_THOUSAND_SEPARATOR=True):
+        pages = {
+            path: operator.get(f"/admin/machinery/{path}").content.decode().replace("<wbr>", "")
+            for path in ("", "workerprocess/", f"workerprocess/{worker.pk}/change/", "groupmeta/")
+        }
+    for path in ("", "workerprocess/", f"workerprocess/{worker.pk}/change/"):
+        assert "123456" in pages[path], path
+        assert "123,456" not in pages[path], path
+    for path in ("workerprocess/", f"workerprocess/{worker.pk}/change/"):
+        assert "7,654,321" in pages[path], path
+        assert "4,321" in pages[path], path
+    assert "55,432 / 65,432" in pages["groupmeta/"]
+    assert "9,876" in pages["groupmeta/"]
+
+
+def test_without_that_setting_large_numbers_can_be_read_too(operator: Client):
+    worker = make_rows()["workerprocess"]
+    WorkerProcess.objects.filter(pk=worker.pk).update(done=7_654_321)
+    assert "7,654,321" in operator.get("/admin/machinery/workerprocess/").content.decode()
+
+
+def test_what_is_estimated_is_told_to_be_about(operator: Client, monkeypatch: pytest.MonkeyPatch):
+    for name, most in (("EXACT", 20), ("BOUND", 20)):
+        monkeypatch.setattr(f"django_machinery.drivers.orm.counting.{name}", most)
+    TaskState.objects.bulk_create(
+        TaskState(uuid=f"task_{number}", server="default", name="add", queue="math", state=SUCCESS, created_at=WHEN)
+        for number in range(1234)
+    )
+    make_rows()
+    page = operator.get(DASHBOARD).content.decode()
+    card = page[page.index("mq-card mq-success") :]
+    assert "≈ 1,230" in card[: card.index("</a>")]
+    card = page[page.index("mq-card mq-failure") :]
+    assert "≈" not in card[: card.index("</a>")]

@@ -101,7 +101,7 @@ def address(name: str, rows: dict[str, Any]) -> str:
 
 
 def test_no_address_is_missing_here():
-    assert set(our_url_names()) == {*PAGES, "machinery_queuecontrol_act"}
+    assert set(our_url_names()) == {*PAGES, "machinery_queuecontrol_act", "machinery_taskstate_act"}
 
 
 def test_no_action_is_missing_here():

@@ -82,11 +82,11 @@ def open_page(chromium: "Browser", site: str) -> "Iterator[Callable[..., Page]]"
 
 
 @pytest.fixture
-def start_worker(spawn: Callable[..., Process]) -> Callable[[], Process]:
-    """Start a worker on the database of the test, and wait until it is ready."""
+def start_worker(spawn: Callable[..., Process]) -> Callable[..., Process]:
+    """Start a worker on the database of the test."""
 
-    def start() -> Process:
-        return spawn("-m", "django", "runworker", "--concurrency", "2", **_environment())
+    def start(*options: str) -> Process:
+        return spawn("-m", "django", "runworker", "--concurrency", "2", *options, **_environment())
 
     return start
 

@@ -9,7 +9,7 @@ from django_machinery.protocol.signature import Signature
 from django_machinery.protocol.states import FAILURE, PENDING, STATES, SUCCESS
 from django_machinery.seams.backend import ResultBackend, StateChange
 from tests.contracts.backend_base import BackendTopic, set_state, task
-from tests.contracts.support import needs
+from tests.contracts.support import needs, unique
 
 Sent = Callable[..., list[Signature]]
 
@@ -30,6 +30,16 @@ class Listing(BackendTopic):
         listed = {state.task_uuid for state in backend.list_states(100, before=between)}
         assert first.uuid in listed
         assert second.uuid not in listed
+
+    def test_a_state_and_a_name_narrow_the_list(self, backend: ResultBackend, sent: Sent):
+        needs(backend, "supports_listing")
+        name = unique("narrowed")
+        (waiting,), (failed,), (other,) = sent(name=name), sent(name=name), sent(name=unique("other"))
+        for signature in (failed, other):
+            set_state(backend, signature, FAILURE, error="no")
+        assert [state.task_uuid for state in backend.list_states(2, name=name)] == [failed.uuid, waiting.uuid]
+        assert [state.task_uuid for state in backend.list_states(2, None, FAILURE, name)] == [failed.uuid]
+        assert waiting.uuid not in {state.task_uuid for state in backend.list_states(1000, state=FAILURE)}
 
     def test_states_are_counted(self, backend: ResultBackend, sent: Sent):
         needs(backend, "supports_listing")

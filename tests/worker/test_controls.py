@@ -15,6 +15,7 @@ from django_machinery.protocol import headers
 from django_machinery.protocol.states import FAILURE, SUCCESS
 from django_machinery.seams.broker import Consumer
 from django_machinery.server import Server
+from django_machinery.worker.attempts import Attempts
 from django_machinery.worker.controls import Controls
 from django_machinery.worker.reporter import Reporter
 from django_machinery.worker.tally import Tally
@@ -193,7 +194,7 @@ class TestCost:
         monkeypatch.setattr("django_machinery.worker.reporter.RECORD", 10.0)
         monkeypatch.setattr("django_machinery.worker.reporter.monotonic", lambda: now)
         tally = Tally(server, "token")
-        reporter = Reporter(server, Consumer(), [], Controls(server), tally, lambda: None, None)
+        reporter = Reporter(server, Consumer(), [], Controls(server), tally, Attempts(server), lambda: None, None)
         with CaptureQueriesContext(connections[database]) as queries:
             for _ in range(62):
                 tally.ended(ended())

@@ -88,10 +88,12 @@ class EagerBackend(ResultBackend):
         with self._finished:
             return [self._states[uuid].signature if uuid in self._states else None for uuid in uuids]
 
-    def list_states(self, limit: int, before: datetime | None = None) -> list[TaskState]:
+    def list_states(
+        self, limit: int, before: datetime | None = None, state: str = "", name: str = ""
+    ) -> list[TaskState]:
         with self._finished:
             states = [kept.state for kept in reversed(self._states.values())]
-        found = [state for state in states if before is None or state.created_at < before]
+        found = [each for each in states if each.is_one_of(before, state, name)]
         return sorted(found, key=lambda state: state.created_at, reverse=True)[:limit]
 
     def count_states(self) -> dict[str, int]:

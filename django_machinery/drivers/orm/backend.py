@@ -42,6 +42,7 @@ class OrmBackend(ResultBackend):
 
     supports_listing: ClassVar = True
     keeps_signatures: ClassVar = True
+    keeps_attempts: ClassVar = True
     supports_transactions: ClassVar = True
 
     def __init__(self, url: str, config: ServerConfig) -> None:
@@ -71,9 +72,12 @@ class OrmBackend(ResultBackend):
             texts = self._tasks.signatures(uuids)
         return [self._signature(texts.get(uuid, "")) for uuid in uuids]
 
-    def list_states(self, limit: int, before: datetime | None = None) -> list[WireState]:
+    def list_states(
+        self, limit: int, before: datetime | None = None, state: str = "", name: str = ""
+    ) -> list[WireState]:
+        wanted = {column: value for column, value in (("state", state), ("name", name)) if value}
         with self._errors():
-            rows = self._tasks.wire_rows(self._tasks.newest(self.config.alias, before)[:limit])
+            rows = self._tasks.wire_rows(self._tasks.newest(self.config.alias, before).filter(**wanted)[:limit])
         return [wire_state(row) for row in rows]
 
     def count_states(self) -> dict[str, int]:

@@ -10,6 +10,7 @@ from django.db.models import Count, QuerySet
 
 from django_machinery.models import TaskState
 from django_machinery.protocol.states import STATES
+from django_machinery.seams.backend import Estimate
 
 EXACT = 100_000
 """Up to so many tasks in all each is counted."""
@@ -36,7 +37,7 @@ def count_states(alias: str, server: str | None) -> dict[str, int]:
     sampled = _sampled(tasks, first, last)
     few = sum(count for state, count in counts.items() if state not in many)
     share = (sampled.total() - few) / (sum(sampled[state] for state in many) or 1)
-    return counts | {state: max(round(sampled[state] * share), BOUND) for state in many}
+    return counts | {state: Estimate(max(round(sampled[state] * share), BOUND)) for state in many}
 
 
 def _bounded(alias: str, server: str | None) -> tuple[int, int, dict[str, int]]:

@@ -97,21 +97,8 @@ class StateWriter:
         """A row a run that did not succeed; one that was recorded before a crash stays as it is."""
         uuids = [change.uuid for change in changes]
         generations = dict(self._tasks.filter(uuid__in=uuids).values_list("uuid", "generation"))
-        rows = [
-            Attempt(
-                uuid=change.uuid,
-                name=change.signature.name,
-                generation=generations[change.uuid],
-                number=run.number,
-                worker=change.worker,
-                started_at=run.started_at,
-                ended_at=run.ended_at,
-                outcome=run.outcome,
-                exception=run.exception,
-                error=run.error,
-                traceback=run.traceback,
-            )
+        self._attempts.record(
+            Attempt.of(change.signature, change.attempt, change.worker, generations[change.uuid])
             for change in changes
-            if (run := change.attempt) is not None
-        ]
-        self._attempts.bulk_create(rows, ignore_conflicts=True)
+            if change.attempt is not None
+        )

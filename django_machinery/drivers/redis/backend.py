@@ -19,7 +19,7 @@ from django_machinery.drivers.redis.watching import Watches
 from django_machinery.exceptions import BackendUnavailable, DecodeError
 from django_machinery.protocol.codec import decode_state
 from django_machinery.protocol.states import STATES
-from django_machinery.seams.backend import GroupProgress, ResultBackend, StateChange
+from django_machinery.seams.backend import Estimate, GroupProgress, ResultBackend, StateChange
 
 if TYPE_CHECKING:
     from django_machinery.conf import ServerConfig
@@ -61,14 +61,18 @@ class RedisBackend(ResultBackend):
     def get_states(self, uuids: Sequence[str]) -> list[TaskState | None]:
         return [self._state(text) for text in self._read(uuids)]
 
-    def list_states(self, limit: int, before: datetime | None = None) -> list[TaskState]:
-        states = (state for state in self._all_states(LISTED) if before is None or state.created_at < before)
-        return nlargest(limit, states, key=attrgetter("created_at"))
+    def list_states(
+        self, limit: int, before: datetime | None = None, state: str = "", name: str = ""
+    ) -> list[TaskState]:
+        found = (each for each in self._all_states(LISTED) if each.is_one_of(before, state, name))
+        return nlargest(limit, found, key=attrgetter("created_at", "task_uuid"))
 
     def count_states(self) -> dict[str, int]:
         counted = Counter(state.state for state in self._all_states(COUNTED))
-        share = max(1.0, self._client.size() / COUNTED)
-        return {state: round(counted[state] * share) for state in STATES}
+        share = self._client.size() / COUNTED
+        if share <= 1:
+            return {state: counted[state] for state in STATES}
+        return {state: Estimate(round(counted[state] * share)) for state in STATES}
 
     def wait(self, uuids: Sequence[str], timeout: float) -> list[TaskState | None]:
         deadline = time.monotonic() + timeout

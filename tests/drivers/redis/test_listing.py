@@ -9,7 +9,7 @@ from django_machinery.drivers.redis import client as client_module
 from django_machinery.drivers.redis.backend import RedisBackend
 from django_machinery.protocol.signature import Signature
 from django_machinery.protocol.states import PENDING
-from django_machinery.seams.backend import StateChange
+from django_machinery.seams.backend import Estimate, StateChange
 from tests.contracts.support import unique
 
 
@@ -34,4 +34,6 @@ def test_of_very_many_states_some_stand_for_all(backend: RedisBackend, monkeypat
     monkeypatch.setattr(client_module, "PAGE", 10)
     monkeypatch.setattr(backend_module, "COUNTED", 20)
     put(backend, 300)
-    assert 100 < backend.count_states()[PENDING] < 1000
+    counted = backend.count_states()[PENDING]
+    assert 100 < counted < 1000
+    assert isinstance(counted, Estimate)

@@ -190,7 +190,7 @@ class TestOneTask:
     ):
         client = staff("view_taskstate", *(f"{permission}_taskstate" for permission in ACTIONS.values()))
         waiting, ended = put(redis, "add"), put(redis, "add", SUCCESS)
-        assert _buttons(client, find, waiting) == {"run_now", "cancel", "cancel_hard"}
+        assert _buttons(client, find, waiting) == {"run_now", "cancel"}
         assert _buttons(client, find, ended) == {"remove"}, "Redis keeps no invocation to send again"
         assert _buttons(staff("view_taskstate"), find, waiting) == set()
 
@@ -285,8 +285,8 @@ class TestDashboard:
 
     def test_it_leads_to_the_tasks_of_such_a_server(self, operator: Client, redis: Server):
         uuid = put(redis, "fails", FAILURE)
-        attempt(uuid, name="fails", error="no luck")
         make_rows("here")
+        attempt(uuid, name="fails", error="no luck")
         page = text_of(operator, self.URL)
         assert "/admin/machinery/taskstate/find/?server=default&amp;state=FAILURE" in page
         newest = page[page.index("mq-newest") :]

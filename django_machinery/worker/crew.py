@@ -90,7 +90,15 @@ class Crew:
         )
         self._tally, self._attempts = Tally(server, terms.token), Attempts(server)
         self._committer = Committer(
-            server, self._consumer, unit, self._stores, self.announcer, hooks, self.name, self._all_ended, self._record
+            server,
+            self._consumer,
+            unit,
+            self._stores,
+            self.announcer,
+            hooks,
+            self.name,
+            self._thread_is_free,
+            self._record,
         )
         self._pool = Pool(
             terms.concurrency or server.config.max_threads,
@@ -231,9 +239,6 @@ class Crew:
             return Released(delivery)
 
     def _thread_is_free(self) -> None:
-        self._fetcher.thread_is_free()
-
-    def _all_ended(self) -> None:
         self._fetcher.thread_is_free()
 
     def _record(self, outcome: TaskOutcome) -> None:

@@ -60,8 +60,8 @@ def _build(alias: str) -> Server:
 
 def _run_inline(server: Server) -> None:
     """Let a broker that executes inline run what is published, as a worker would."""
-    from django_machinery.worker.crew import worker_name
     from django_machinery.worker.inline import InlineRunner
+    from django_machinery.worker.terms import worker_name
 
     consumer = server.broker.consumer((server.config.default_queue,), server.registry.names, "inline")
     server.broker.execute = InlineRunner(server, consumer, worker_name("inline")).run  # type: ignore[attr-defined]

@@ -161,6 +161,6 @@ class WorkerProcess(models.Model):
 
     @property
     def name(self) -> str:
-        """What states, attempts and signals call it (`worker.crew.worker_name`)."""
+        """What states, attempts and signals call it (`worker.terms.worker_name`)."""
         name = f"{self.host}:{self.pid}"
         return f"{self.tag}@{name}" if self.tag else name

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 
 from django_machinery import signals
 from django_machinery.exceptions import StoreError
-from django_machinery.worker.crew import Crew, Terms
+from django_machinery.worker.crew import Crew
 from django_machinery.worker.figures import Figures, resident_memory
 from django_machinery.worker.pipes import FINISH, LOST, QUIT, ExitStatus, Report, ReportWriter
 from django_machinery.worker.rounds import Job, Rounds
 from django_machinery.worker.stores import Aborted, Stores
+from django_machinery.worker.terms import Terms
 
 if TYPE_CHECKING:
     from django_machinery.server import Server

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
-import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from threading import Event, Thread
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from django_machinery.conf import ServerConfig
 from django_machinery.exceptions import StoreError
 from django_machinery.seams.broker import Lease
 from django_machinery.worker import outcomes
@@ -21,8 +17,7 @@ from django_machinery.worker.attempts import Attempts
 from django_machinery.worker.committer import Committer
 from django_machinery.worker.controls import Controls
 from django_machinery.worker.executor import Executor
-from django_machinery.worker.fetcher import Fetcher, Suspects
-from django_machinery.worker.hooks import Hooks
+from django_machinery.worker.fetcher import Fetcher
 from django_machinery.worker.leases import MessageLeases
 from django_machinery.worker.loop import EventLoop
 from django_machinery.worker.outcomes import Ending, Released, TaskOutcome
@@ -30,11 +25,13 @@ from django_machinery.worker.pool import Pool, Slot
 from django_machinery.worker.reporter import Reporter
 from django_machinery.worker.stores import UNAVAILABLE, Aborted, Stores
 from django_machinery.worker.tally import Tally
+from django_machinery.worker.terms import Terms, worker_name
 from django_machinery.worker.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from django_machinery.models.control import Wish
     from django_machinery.seams.broker import Delivery
+    from django_machinery.seams.unit import Unit
     from django_machinery.server import Server
     from django_machinery.worker.run import Run
 
@@ -42,27 +39,6 @@ FLUSH = 2.0
 """Seconds that outcomes are given to be committed when a crew ends before its tasks do."""
 
 logger = logging.getLogger("django_machinery.workers")
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What a crew works under."""
-
-    token: str
-    queues: tuple[str, ...]
-    concurrency: int
-    """Threads; 0: as many as there are tasks, up to MAX_THREADS."""
-    tag: str = ""
-    suspects: Suspects = Suspects.LEAVE
-    max_tasks: int | None = None
-    enforces_hard_timeouts: bool = False
-    """Ends itself when a task runs longer than its hard timeout, or is to be cancelled with its process: the process is
-    then to be ended too."""
-    hooks: Hooks = field(default_factory=Hooks)
-    beat: Callable[[], None] = lambda: None
-    """Called while the crew's loop moves: every second, or oftener where the lease is short."""
-    limited: Callable[[], None] = lambda: None
-    """Called when `Crew.ends_by` changes, from any thread."""
 
 
 class Crew:
@@ -82,24 +58,13 @@ class Crew:
         self._loop = EventLoop()
         self._consumer = server.broker.consumer(terms.queues, server.registry.names, terms.token)
         unit = server.unit(self._consumer)
-        hooks = terms.hooks
         self._leases = MessageLeases(self._consumer, server.config.lease) if _leases_messages(server) else None
         self._controls = Controls(server)
         self._executor = Executor(
-            server, unit, self.name, hooks, self.announcer, self._loop, self._controls, terms.limited
+            server, unit, self.name, terms.hooks, self.announcer, self._loop, self._controls, terms.limited
         )
         self._tally, self._attempts = Tally(server, terms.token), Attempts(server)
-        self._committer = Committer(
-            server,
-            self._consumer,
-            unit,
-            self._stores,
-            self.announcer,
-            hooks,
-            self.name,
-            self._thread_is_free,
-            self._record,
-        )
+        self._committer = self._new_committer(server, unit)
         self._pool = Pool(
             terms.concurrency or server.config.max_threads,
             self._work,
@@ -180,6 +145,19 @@ class Crew:
         with suppress(StoreError):
             self._consumer.close()
         return finished and committed
+
+    def _new_committer(self, server: Server, unit: Unit) -> Committer:
+        return Committer(
+            server,
+            self._consumer,
+            unit,
+            self._stores,
+            self.announcer,
+            self._terms.hooks,
+            self.name,
+            self._thread_is_free,
+            self._record,
+        )
 
     def _new_fetcher(self, server: Server) -> Fetcher:
         return Fetcher(
@@ -273,27 +251,6 @@ class Crew:
                 return False
             self._terms.beat()
         return True
-
-
-def worker_name(tag: str) -> str:
-    """What the signals call this process."""
-    name = f"{socket.gethostname()}:{os.getpid()}"
-    return f"{tag}@{name}" if tag else name
-
-
-def queues_of(config: ServerConfig, queues: Sequence[str] | None) -> tuple[str, ...]:
-    """The queues to consume: as given, else as configured, else the default queue. TypeError for a text."""
-    if isinstance(queues, str):
-        raise TypeError(f"queues are a list of names, not {queues!r}")
-    return tuple(queues or config.queues or (config.default_queue,))
-
-
-def threads_of(config: ServerConfig, concurrency: int | None) -> int:
-    """Threads for a concurrency as given, else as configured, else twice the CPUs (Go: redis.go:69); 0 stays 0."""
-    for given in (concurrency, config.concurrency):
-        if given is not None:
-            return given
-    return 2 * (os.cpu_count() or 1)
 
 
 def _leases_messages(server: Server) -> bool:

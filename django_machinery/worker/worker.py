@@ -14,12 +14,13 @@ from django.db import DatabaseError
 
 from django_machinery import signals
 from django_machinery.exceptions import StoreError
-from django_machinery.worker.crew import Crew, Terms, queues_of, threads_of
+from django_machinery.worker.crew import Crew
 from django_machinery.worker.fetcher import Suspects
 from django_machinery.worker.figures import Figures, resident_memory
 from django_machinery.worker.hooks import Hooks
 from django_machinery.worker.maintenance import Maintenance
 from django_machinery.worker.stores import Aborted, Stores
+from django_machinery.worker.terms import Terms, queues_of, threads_of
 
 if TYPE_CHECKING:
     from django_machinery.protocol.signature import Signature

@@ -20,7 +20,8 @@ from django_machinery.seams.backend import StateChange
 from django_machinery.seams.broker import Broker, Delivery
 from django_machinery.seams.unit import Outcome
 from django_machinery.server import Server
-from django_machinery.worker.crew import Crew, Terms
+from django_machinery.worker.crew import Crew
+from django_machinery.worker.terms import Terms
 from tests.contracts.support import LEASE, config_with, unique
 from tests.toys.push import PushBroker
 

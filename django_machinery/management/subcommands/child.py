@@ -16,9 +16,9 @@ from django_machinery.management.subcommands.base import add_server, server_of
 from django_machinery.management.subcommands.kinds import count, count_or_zero, names, seconds
 from django_machinery.worker import console
 from django_machinery.worker.child import Child, Lifeline
-from django_machinery.worker.crew import Terms
 from django_machinery.worker.fetcher import Suspects
 from django_machinery.worker.pipes import ExitStatus
+from django_machinery.worker.terms import Terms
 
 HELP = ""
 

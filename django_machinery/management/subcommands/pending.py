@@ -11,7 +11,7 @@ from django_machinery.exceptions import DecodeError
 from django_machinery.management.subcommands.base import add_output, add_server, server_of, show
 from django_machinery.seams.broker import Waiting
 from django_machinery.server import Server
-from django_machinery.worker.crew import queues_of
+from django_machinery.worker.terms import queues_of
 
 HELP = "Show the messages that are ready to run, in their order."
 

@@ -20,11 +20,11 @@ from django_machinery.management.subcommands.base import add_server, server_of
 from django_machinery.management.subcommands.kinds import count, count_or_zero, names, seconds, touchable
 from django_machinery.server import Server
 from django_machinery.worker import console
-from django_machinery.worker.crew import queues_of, threads_of
 from django_machinery.worker.plan import Plan
 from django_machinery.worker.reloading import watch_code
 from django_machinery.worker.stores import UNAVAILABLE
 from django_machinery.worker.supervisor import Supervisor
+from django_machinery.worker.terms import queues_of, threads_of
 
 HELP = "Run tasks, in child processes, until SIGTERM or SIGINT: the first lets tasks finish, the second ends them."
 

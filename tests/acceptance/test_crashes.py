@@ -115,12 +115,13 @@ def test_a_worker_that_stood_still_beyond_its_lease_finishes_nothing(
         os.kill(pid, signal.SIGSTOP)
     other = start_worker()
     wait_for(lambda: tasks.recorded() == ["held", "held"], other)
+    heir = tasks_pid_of(other)
     for pid in everybody:
         os.kill(pid, signal.SIGCONT)
     gate.open()
     assert result.get(timeout=20) == "held"
     wait_for(lambda: not set(everybody[:-1]) & set(frozen.children()), frozen)
-    assert TaskState.objects.using(database).get(uuid=result.uuid).worker.endswith(str(tasks_pid_of(other)))
+    assert TaskState.objects.using(database).get(uuid=result.uuid).worker.endswith(str(heir))
     assert frozen.terminate() == 0
     assert other.terminate() == 0
     assert server.broker.depth("machinery_tasks") == 0

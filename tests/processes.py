@@ -17,6 +17,9 @@ from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # by a shell that runs the tests in its background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 class Process:
     """A child that leads its own process group; leaving the `with` block kills and reaps what is left of the group.

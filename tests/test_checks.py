@@ -19,6 +19,12 @@ from django_machinery.registry import Registry, TaskDefinition
 ROOT = Path(__file__).parents[1]
 
 
+@pytest.fixture(autouse=True)
+def _no_files(monkeypatch):
+    """Files that other tests have read are none of these tests' settings."""
+    monkeypatch.setattr(yaml_files, "FILES", {})
+
+
 def messages(machinery, check=checks.check_servers):
     with override_settings(MACHINERY=machinery):
         return check()
@@ -101,7 +107,6 @@ def test_the_nearest_right_key_is_the_hint():
 
 
 def test_a_name_in_a_file_that_is_no_setting_is_warned_of(tmp_path, monkeypatch):
-    monkeypatch.setattr(yaml_files, "FILES", {})
     file = tmp_path / "machinery.yml"
     file.write_text("redis: {max_idl: 3}")
     [message] = messages({"default": {**from_yaml(file), "LEASE": 5}}, checks.check_settings)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import random
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from django.db.models import Q
 
 
 @dataclass(slots=True, eq=False)
@@ -118,6 +121,10 @@ class Consumer:
         """
         lost = {id(delivery) for delivery in self.renew(deliveries)}
         return [id(delivery) not in lost for delivery in deliveries]
+
+    def claim_on(self, delivery: Delivery) -> Q | None:
+        """That it is still ours, as a condition of statements on the store of the broker; None: there are no such."""
+        return None
 
     def close(self) -> None:
         """Give back what is still held, uncounted, and free the connection. May be called twice."""

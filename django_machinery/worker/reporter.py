@@ -9,7 +9,7 @@ from threading import Event, Thread
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from django.db import InterfaceError, OperationalError, connections, transaction
+from django.db import InterfaceError, OperationalError, connections
 from django.utils import timezone
 
 from django_machinery.exceptions import BrokerUnavailable, TaskCancelled
@@ -151,10 +151,15 @@ class Reporter:
 
     def _tell_running(self, run: Run, progress: Progress) -> None:
         """Only while the message is ours: who was taken for dead tells nothing of a task that others run now."""
-        states = self._states(run.signature.uuid)
-        with transaction.atomic(using=self._server.config.database):
-            if all(self._consumer.holds([run.delivery])):
-                self._write(run.signature.uuid, progress, states.exclude(state__in=FINAL))
+        states = self._states(run.signature.uuid).exclude(state__in=FINAL)
+        # In one statement where that can be: who stops between two, with rows locked, stops all others too.
+        together = self._server.broker.store == self._server.backend.store == ("orm", self._server.config.database)
+        claim = self._consumer.claim_on(run.delivery) if together else None
+        if claim is not None:
+            states = states.filter(claim)
+        elif not all(self._consumer.holds([run.delivery])):
+            return
+        self._write(run.signature.uuid, progress, states)
 
     def _tell_ended(self, outcome: TaskOutcome) -> None:
         """Only while the state is still what this very run has made it."""

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from django.db import connections, transaction
+from django.db.models import Exists, Q
 
 from django_machinery.drivers.orm.listen import ListenWatch
 from django_machinery.drivers.orm.store import retried, translated
@@ -100,6 +101,10 @@ class OrmConsumer(Consumer):
         with translated(self._alias, BrokerUnavailable, BrokerError):
             held = self._messages.held(self.worker_id, _fences(deliveries))
         return [fence in held for fence in _fences(deliveries)]
+
+    def claim_on(self, delivery: Delivery) -> Q:
+        row = self._messages.filter(id=delivery.handle, claims=delivery.claim, worker_id=self.worker_id)
+        return Q(Exists(row.filter(status=Message.Status.CLAIMED)))
 
     def close(self) -> None:
         """What cannot be given back now, because the database is away, others take when the lease has run out."""

@@ -1,10 +1,7 @@
 """Workers with the timeouts that are set by default, on a Redis that falls silent: back at work within five seconds."""
 
-import os
-import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +14,7 @@ from tests.acceptance.conftest import RunningWorker, StartWorker, wait_for
 from tests.app import tasks
 from tests.contracts.support import unique
 from tests.databases import on_databases
-from tests.services import Redis, RedisCluster, RedisSentinel, require, scratch_directory
+from tests.services import Redis, RedisCluster, RedisSentinel, require, scratch_directory, stopped
 from tests.services.proxy import Proxy
 
 pytestmark = [on_databases("default"), pytest.mark.timeout(300)]
@@ -36,19 +33,6 @@ def directory() -> Iterator[Path]:
 def on(url: str, **settings: Any) -> dict[str, Any]:
     """The settings of a server that keeps everything there, and waits as long as servers do by default."""
     return {"BROKER": url, "RESULT_BACKEND": url, "LOCK": url, "LEASE": 10.0, **settings}
-
-
-@contextmanager
-def stopped(*servers: Redis) -> Iterator[None]:
-    """They hang: connections to them are taken, and nothing is answered."""
-    pids = [server.pid for server in servers]
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
 
 
 def seconds_to_run_a_task(server: Redis, worker: RunningWorker) -> float:

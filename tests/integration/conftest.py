@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.db import connections
@@ -19,10 +20,17 @@ __all__ = ["redis_stores"]
 
 
 @pytest.fixture
+def further_settings() -> dict[str, Any]:
+    """What a module sets besides, in a fixture of its own of this name."""
+    return {}
+
+
+@pytest.fixture
 def server(
     database: str,
     broker: str,
     backend: str,
+    further_settings: dict[str, Any],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     request: pytest.FixtureRequest,
@@ -30,7 +38,8 @@ def server(
     """The server "default" of this pair."""
     monkeypatch.setenv(RECORD, str(tmp_path / "record"))
     stores = request.getfixturevalue("redis_stores") if "redis" in broker + backend else None
-    with override_settings(MACHINERY={"default": settings_of(database, broker, backend, tmp_path, stores)}):
+    settings = settings_of(database, broker, backend, tmp_path, stores)
+    with override_settings(MACHINERY={"default": {**settings, **further_settings}}):
         yield servers["default"]
 
 

@@ -1,23 +1,20 @@
 """MAX_MESSAGE_BYTES, on every kind of broker: what is refused at send, and follow-ups that outgrow it."""
 
-from collections.abc import Iterator
 from contextlib import nullcontext
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import transaction
-from django.test import override_settings
 
-from django_machinery import Chord, Group, Signature, TaskFailed, Worker, send_chain, send_chord, servers
+from django_machinery import Chord, Group, Signature, TaskFailed, Worker, send_chain, send_chord
 from django_machinery.exceptions import EncodeError
 from django_machinery.models import DeadLetter
 from django_machinery.protocol.codec import encode_signature
 from django_machinery.server import Server
-from tests.app.tasks import RECORD, concat, echo, record_all, recorded
+from tests.app.tasks import concat, echo, record_all, recorded
 from tests.integration.conftest import running
-from tests.integration.matrix import PAIRS, REDIS, pairs, settings_of
+from tests.integration.matrix import PAIRS, pairs
 from tests.waiting import wait_until
 
 LIMIT = 20_000
@@ -41,19 +38,8 @@ def kinds() -> list[Any]:
 
 
 @pytest.fixture
-def server(
-    database: str,
-    broker: str,
-    backend: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    request: pytest.FixtureRequest,
-) -> Iterator[Server]:
-    monkeypatch.setenv(RECORD, str(tmp_path / "record"))
-    stores = request.getfixturevalue("redis_stores") if {broker, backend} & {*REDIS} else None
-    settings = settings_of(database, broker, backend, tmp_path, stores)
-    with override_settings(MACHINERY={"default": {**settings, "MAX_MESSAGE_BYTES": LIMIT}}):
-        yield servers["default"]
+def further_settings() -> dict[str, Any]:
+    return {"MAX_MESSAGE_BYTES": LIMIT}
 
 
 @pytest.mark.parametrize(("database", "broker", "backend"), kinds(), indirect=["database"])

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tests.services.base import DatabaseServer, Service, scratch_directory
+from tests.services.base import DatabaseServer, Service, scratch_directory, stopped
 from tests.services.mariadb import MariaDB
 from tests.services.postgres import Postgres
 from tests.services.redis import Redis, RedisCluster, RedisSentinel
@@ -19,6 +19,7 @@ __all__ = [
     "Service",
     "require",
     "scratch_directory",
+    "stopped",
 ]
 
 

@@ -168,6 +168,19 @@ class DatabaseServer(Service):
 
 
 @contextmanager
+def stopped(*servers: "Service") -> Iterator[None]:
+    """They hang: connections to them are taken, and nothing is answered."""
+    pids = [server.pid for server in servers]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+@contextmanager
 def scratch_directory() -> Iterator[Path]:
     """A new directory that every account may pass through; its path is short, because it will hold sockets."""
     directory = Path(tempfile.mkdtemp(prefix="machinery-"))

@@ -1,11 +1,8 @@
 """Connections that are dead and do not say so: the network has forgotten them, or their server hangs."""
 
-import os
-import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -18,7 +15,7 @@ from django_machinery.protocol.states import PENDING
 from django_machinery.seams.backend import StateChange
 from tests.contracts.backend_base import success, task
 from tests.contracts.support import config_with, unique
-from tests.services import Redis, RedisCluster, RedisSentinel, require, scratch_directory
+from tests.services import Redis, RedisCluster, RedisSentinel, require, scratch_directory, stopped
 from tests.services.proxy import Proxy
 from tests.services.redis_stores import RedisStore, Stores
 from tests.waiting import wait_until
@@ -59,19 +56,6 @@ def cluster() -> Iterator[RedisCluster]:
     require(Redis)
     with scratch_directory() as directory, RedisCluster(directory).running() as deployment:
         yield deployment
-
-
-@contextmanager
-def stopped(*servers: Redis) -> Iterator[None]:
-    """They hang: connections to them are taken, and nothing is answered."""
-    pids = [server.pid for server in servers]
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
 
 
 class Waiting:
